@@ -1,0 +1,564 @@
+package presence
+
+import (
+	"container/heap"
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+const (
+	lingerFor    = 30 * time.Second // a storm of reconnects finds the records that it left
+	readAtOnce   = 500              // records in one Lookup when a lane is read again
+	pendingLimit = 256              // changes kept for a record that is being read; past it, it is read again
+	catchUp      = 2 * time.Second  // how long Watch waits for a lane before it reads for itself
+	retryAfter   = 250 * time.Millisecond
+	untold       = Version(1<<63 - 1)
+)
+
+// Source is what a Board needs of a Store.
+type Source interface {
+	Lookup(ctx context.Context, users []string) ([]Record, error)
+	Lanes() int
+	Lane(user string) int
+	Heads(ctx context.Context, lanes []int) ([]Head, error)
+}
+
+// Listener is told by a Board what happens to watched users. Calls about users of one lane come one at a time; none may block,
+// or call the board.
+type Listener interface {
+	// Changed says that the entry's record has changed, or that an expiry that it shows has passed.
+	Changed(e *Entry)
+	// Lost and Found say that the board can no longer, or again, keep in step with the store.
+	Lost()
+	Found()
+}
+
+// Entry is a watched user on a Board. Its fields may be used only within calls that the board makes.
+type Entry struct {
+	Record Record
+	Now    Version // the store time as of which Record is true, and at which it is to be viewed
+	Memo   any     // the listener's own
+
+	user     string
+	watchers int
+	idleAt   Version       // when the last watcher left
+	expires  Version       // what the entry stands in the lane's expiries with
+	place    int           // where; -1: not there
+	ready    chan struct{} // closed once Record has been read, or could not be
+	loaded   bool
+	err      error
+	pending  []Change // heard while the record was being read
+	again    bool     // too much was heard: the record must be read again
+}
+
+// Board keeps the records of watched users in memory, in step with the store whose Feed it is. A record is read once and then
+// changed by what the lane tells, so that any number of streams watch a user at the price of one.
+type Board struct {
+	source   Source
+	listener Listener
+	lanes    []boardLane
+	fence    fence
+	work     chan struct{} // one token: some lane is to be read again
+
+	mu    sync.Mutex // guards what follows
+	lost  bool
+	found bool // to be told once all lanes have been read again
+}
+
+type boardLane struct {
+	mu       sync.Mutex // guards what follows
+	head     Head
+	beacon   Version // of the last beacon: all changes up to it have been heard
+	clock    Version // the newest time heard of
+	held     Version // until then the store's silence about somebody is no evidence; 0: no hold
+	entries  map[string]*Entry
+	idle     []*Entry // left by their last watcher, oldest first; some have found new ones since
+	expiries expiries
+	stale    bool          // to be read again
+	moved    chan struct{} // closed when head moves
+}
+
+// NewBoard makes a board that is to be fed by its source's Run, and told about by Run.
+func NewBoard(source Source, listener Listener) *Board {
+	b := &Board{source: source, listener: listener, lanes: make([]boardLane, source.Lanes()), work: make(chan struct{}, 1)}
+	for i := range b.lanes {
+		b.lanes[i].entries = map[string]*Entry{}
+		b.lanes[i].moved = make(chan struct{})
+	}
+	b.fence.read = func(ctx context.Context) ([]Head, error) {
+		all := make([]int, len(b.lanes))
+		for i := range all {
+			all[i] = i
+		}
+		return source.Heads(ctx, all)
+	}
+	return b
+}
+
+// Watch keeps the users' records until Unwatch, and calls attach with each entry, in no order but one at a time per lane, at a moment when it
+// reflects every write acknowledged before Watch began, and so that no later change is missed: whoever subscribes
+// within attach hears everything that comes after what attach was shown.
+//
+// On an error nothing is watched, though attach may have been called.
+func (b *Board) Watch(ctx context.Context, users []string, attach func(*Entry)) error {
+	var mine, others []*Entry
+	for _, u := range users {
+		if e, first := b.enter(u); first {
+			mine = append(mine, e)
+		} else {
+			others = append(others, e)
+		}
+	}
+	err := b.load(ctx, mine)
+	if err == nil && len(others) > 0 {
+		err = b.await(ctx, others)
+	}
+	if err != nil {
+		b.leave(mine)
+		b.leave(others)
+		return fmt.Errorf("watch: %w", err)
+	}
+	for _, u := range users {
+		l := b.lane(u)
+		l.mu.Lock()
+		e := l.entries[u]
+		e.Now = max(l.clock, e.Record.AsOf)
+		attach(e)
+		l.mu.Unlock()
+	}
+	return nil
+}
+
+// Unwatch ends what one Watch began. The records stay for a while.
+func (b *Board) Unwatch(users []string) {
+	for _, u := range users {
+		l := b.lane(u)
+		l.mu.Lock()
+		if e := l.entries[u]; e != nil {
+			l.drop(e)
+		}
+		l.mu.Unlock()
+	}
+}
+
+func (b *Board) leave(entries []*Entry) {
+	for _, e := range entries {
+		l := b.lane(e.user)
+		l.mu.Lock()
+		l.drop(e)
+		l.mu.Unlock()
+	}
+}
+
+func (l *boardLane) drop(e *Entry) {
+	if e.watchers--; e.watchers == 0 && e.loaded {
+		e.idleAt = l.clock
+		l.idle = append(l.idle, e)
+	}
+}
+
+// Heard is the time up to which all changes to any of the users have been heard.
+func (b *Board) Heard(users []string) Version {
+	var least Version
+	seen := make(map[int]bool, len(b.lanes))
+	for _, u := range users {
+		i := b.source.Lane(u)
+		if seen[i] {
+			continue
+		}
+		seen[i] = true
+		if at := b.lanes[i].beaconTime(); least == 0 || at < least {
+			least = at
+		}
+	}
+	return least
+}
+
+func (l *boardLane) beaconTime() Version {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.beacon
+}
+
+// Len is the number of records kept.
+func (b *Board) Len() int {
+	n := 0
+	for i := range b.lanes {
+		l := &b.lanes[i]
+		l.mu.Lock()
+		n += len(l.entries)
+		l.mu.Unlock()
+	}
+	return n
+}
+
+func (b *Board) lane(user string) *boardLane { return &b.lanes[b.source.Lane(user)] }
+
+// enter adds a watcher to the user's entry, and reports whether the caller is the one who must read its record.
+func (b *Board) enter(user string) (e *Entry, first bool) {
+	l := b.lane(user)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e = l.entries[user]
+	if e == nil {
+		e = &Entry{user: user, place: -1, ready: make(chan struct{})}
+		l.entries[user] = e
+		first = true
+	}
+	e.watchers++
+	return e, first
+}
+
+// load reads the records of entries that the caller has made.
+func (b *Board) load(ctx context.Context, entries []*Entry) error {
+	users := make([]string, len(entries))
+	for i, e := range entries {
+		users[i] = e.user
+	}
+	for len(users) > 0 {
+		records, err := b.source.Lookup(ctx, users)
+		if err != nil {
+			b.abandon(entries, err)
+			return err
+		}
+		users = users[:0]
+		for _, r := range records {
+			if !b.settle(r) {
+				users = append(users, r.User)
+			}
+		}
+	}
+	return nil
+}
+
+// settle gives an entry the record that was read for it, and reports false where it must be read once more.
+func (b *Board) settle(r Record) bool {
+	l := b.lane(r.User)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entries[r.User]
+	if e == nil || e.loaded {
+		return true
+	}
+	if e.again {
+		e.again, e.pending = false, nil
+		return false
+	}
+	for _, c := range e.pending {
+		r = r.Apply(c)
+	}
+	e.Record, e.pending, e.loaded = r, nil, true
+	l.expect(e)
+	close(e.ready)
+	return true
+}
+
+// abandon gives up entries that could not be read. Those who wait for them learn why.
+func (b *Board) abandon(entries []*Entry, err error) {
+	for _, e := range entries {
+		l := b.lane(e.user)
+		l.mu.Lock()
+		if !e.loaded {
+			e.err = err
+			close(e.ready)
+			delete(l.entries, e.user)
+		}
+		l.mu.Unlock()
+	}
+}
+
+// await waits until entries that others have made are read, and as new as the store is now.
+func (b *Board) await(ctx context.Context, entries []*Entry) error {
+	for _, e := range entries {
+		select {
+		case <-e.ready:
+			if e.err != nil {
+				return e.err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	heads, err := b.fence.wait(ctx)
+	if err != nil {
+		return err
+	}
+	soon, cancel := context.WithTimeout(ctx, catchUp)
+	defer cancel()
+	var behind []string
+	for _, e := range entries {
+		i := b.source.Lane(e.user)
+		if b.lanes[i].reach(soon, heads[i]) != nil {
+			behind = append(behind, e.user)
+		}
+	}
+	return b.reread(ctx, behind)
+}
+
+// reach waits until the lane has heard all changes up to head.
+func (l *boardLane) reach(ctx context.Context, head Head) error {
+	for {
+		l.mu.Lock()
+		there, moved := !head.After(l.head), l.moved
+		l.mu.Unlock()
+		if there {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Changed implements Feed.
+func (b *Board) Changed(c Change) {
+	l := &b.lanes[c.Lane]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.move(c.Head, c.Version)
+	e := l.entries[c.User]
+	if e == nil {
+		return
+	}
+	if !e.loaded {
+		e.hear(c)
+		return
+	}
+	if !c.Head.After(e.Record.Head) {
+		return
+	}
+	e.Record = e.Record.Apply(c)
+	b.tell(l, e)
+}
+
+func (e *Entry) hear(c Change) {
+	if len(e.pending) == pendingLimit {
+		e.again = true
+		return
+	}
+	e.pending = append(e.pending, c)
+}
+
+// Beacon implements Feed.
+func (b *Board) Beacon(n Beacon) {
+	l := &b.lanes[n.Lane]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.move(n.Head, n.Now)
+	l.beacon = max(l.beacon, n.Now)
+	if l.held != 0 && n.Held == 0 {
+		// While the lane was held, a record that the store had lost was no evidence. Now it is.
+		b.readAgain(l)
+	}
+	l.held = n.Held
+	for len(l.expiries) > 0 && l.expiries[0].expires <= l.clock {
+		b.tell(l, l.expiries[0]) // which moves it, or takes it out
+	}
+	l.forget()
+}
+
+// tell tells the listener of an entry that is to be viewed anew.
+func (b *Board) tell(l *boardLane, e *Entry) {
+	e.Now = max(l.clock, e.Record.AsOf)
+	l.expect(e)
+	b.listener.Changed(e)
+}
+
+// move notes how far the lane has come and what time it is there.
+func (l *boardLane) move(head Head, now Version) {
+	l.clock = max(l.clock, now)
+	if !head.After(l.head) {
+		return
+	}
+	if head.Epoch != l.head.Epoch && l.head.Epoch != 0 {
+		l.held = untold // until a beacon says how long
+	}
+	l.head = head
+	close(l.moved)
+	l.moved = make(chan struct{})
+}
+
+// forget lets go of records that nobody has watched for a while.
+func (l *boardLane) forget() {
+	for len(l.idle) > 0 && l.clock.Time().Sub(l.idle[0].idleAt.Time()) > lingerFor {
+		e := l.idle[0]
+		l.idle[0] = nil
+		l.idle = l.idle[1:]
+		if e.watchers == 0 && l.entries[e.user] == e && l.clock.Time().Sub(e.idleAt.Time()) > lingerFor {
+			delete(l.entries, e.user)
+			if e.place >= 0 {
+				heap.Remove(&l.expiries, e.place)
+			}
+		}
+	}
+}
+
+// Missed implements Feed.
+func (b *Board) Missed(lane int) {
+	l := &b.lanes[lane]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b.readAgain(l)
+}
+
+func (b *Board) readAgain(l *boardLane) {
+	l.stale = true
+	for _, e := range l.entries {
+		e.again = e.again || !e.loaded // what is being read now may have missed it too
+	}
+	b.wake()
+}
+
+func (b *Board) wake() {
+	select {
+	case b.work <- struct{}{}:
+	default:
+	}
+}
+
+// Lost implements Feed.
+func (b *Board) Lost() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.found = false
+	if !b.lost {
+		b.lost = true
+		b.listener.Lost()
+	}
+}
+
+// Found implements Feed. The listener hears of it when all that was missed has been read.
+func (b *Board) Found() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.found = b.lost
+	b.wake()
+}
+
+// Run reads lanes again that have missed something, until ctx ends.
+func (b *Board) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-b.work:
+		}
+		for !b.readStale(ctx) {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(retryAfter):
+			}
+		}
+		b.mu.Lock()
+		if b.found {
+			b.found, b.lost = false, false
+			b.listener.Found()
+		}
+		b.mu.Unlock()
+	}
+}
+
+// readStale reads the stale lanes again, and reports whether none is left.
+func (b *Board) readStale(ctx context.Context) bool {
+	ok := true
+	for i := range b.lanes {
+		l := &b.lanes[i]
+		l.mu.Lock()
+		stale := l.stale
+		l.stale = false
+		var users []string
+		if stale {
+			for u, e := range l.entries {
+				if e.loaded {
+					users = append(users, u)
+				}
+			}
+		}
+		l.mu.Unlock()
+		if b.reread(ctx, users) != nil {
+			ok = false
+			l.mu.Lock()
+			l.stale = true
+			l.mu.Unlock()
+		}
+	}
+	return ok
+}
+
+// reread reads records anew and offers what has changed.
+func (b *Board) reread(ctx context.Context, users []string) error {
+	for len(users) > 0 {
+		n := min(len(users), readAtOnce)
+		records, err := b.source.Lookup(ctx, users[:n])
+		if err != nil {
+			return fmt.Errorf("read again: %w", err)
+		}
+		users = users[n:]
+		for _, r := range records {
+			b.refresh(r)
+		}
+	}
+	return nil
+}
+
+// refresh replaces an entry's record by one that was read later.
+func (b *Board) refresh(r Record) {
+	l := b.lane(r.User)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entries[r.User]
+	if e == nil || !e.loaded || e.Record.Head.After(r.Head) {
+		return
+	}
+	if l.held != 0 && r.Blank() && !e.Record.Blank() {
+		// The store has lost this user: that he is not there is no evidence until the hold ends. Changes from now on count.
+		e.Record.Head = r.Head
+		return
+	}
+	e.Record = r
+	b.tell(l, e)
+}
+
+// expect notes when the passing of time will next change what the entry shows.
+func (l *boardLane) expect(e *Entry) {
+	at, ok := e.Record.NextExpiry(max(l.clock, e.Record.AsOf))
+	e.expires = at
+	switch {
+	case ok && e.place >= 0:
+		heap.Fix(&l.expiries, e.place)
+	case ok:
+		heap.Push(&l.expiries, e)
+	case e.place >= 0:
+		heap.Remove(&l.expiries, e.place)
+	}
+}
+
+// expiries is a heap of entries by the moment at which time alone changes what they show.
+type expiries []*Entry
+
+func (h expiries) Len() int           { return len(h) }
+func (h expiries) Less(i, j int) bool { return h[i].expires < h[j].expires }
+func (h expiries) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].place, h[j].place = i, j
+}
+
+func (h *expiries) Push(x any) {
+	e := x.(*Entry)
+	e.place = len(*h)
+	*h = append(*h, e)
+}
+
+func (h *expiries) Pop() any {
+	old := *h
+	e := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	e.place = -1
+	return e
+}

@@ -1,0 +1,68 @@
+package presence
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+const fenceTimeout = 2 * time.Second
+
+// fence reads how far the lanes have come, once for all who ask at the same time: whoever asks while a read is under way is served by
+// the next one, because the one under way may have begun before a write that he must see.
+type fence struct {
+	read func(context.Context) ([]Head, error)
+
+	mu      sync.Mutex // guards what follows
+	next    *fenceRead
+	running bool
+}
+
+type fenceRead struct {
+	lead  chan struct{} // one token: whoever takes it reads for all who wait
+	done  chan struct{}
+	heads []Head
+	err   error
+}
+
+func (f *fence) wait(ctx context.Context) ([]Head, error) {
+	f.mu.Lock()
+	if f.next == nil {
+		f.next = &fenceRead{lead: make(chan struct{}, 1), done: make(chan struct{})}
+	}
+	r := f.next
+	if !f.running {
+		f.running = true
+		r.lead <- struct{}{}
+	}
+	f.mu.Unlock()
+	select {
+	case <-r.lead:
+		f.run(ctx, r)
+		return r.heads, r.err
+	case <-r.done:
+		return r.heads, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// run reads for all who wait for r, and hands the lead to those who have come meanwhile. It outlives its caller's context, because others
+// depend on it, but not by long.
+func (f *fence) run(ctx context.Context, r *fenceRead) {
+	f.mu.Lock()
+	f.next = nil
+	f.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fenceTimeout)
+	defer cancel()
+	r.heads, r.err = f.read(ctx)
+	close(r.done)
+
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.next == nil {
+		f.running = false
+		return
+	}
+	f.next.lead <- struct{}{}
+}

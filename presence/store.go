@@ -1,0 +1,144 @@
+package presence
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+var (
+	// ErrUnavailable says that the store did not answer in time, or not as a store. Nothing is known of what became of a write.
+	ErrUnavailable = errors.New("the store does not answer")
+	// ErrTooManySessions says that the user has as many sessions as he may; those that he has live on.
+	ErrTooManySessions = errors.New("too many sessions")
+)
+
+// Store keeps the facts. It has two implementations, memstore (embedded, the model) and redisstore, and one conformance suite,
+// storetest, that holds them to each other and to what is written here.
+//
+// Each write is one step: the change and its announcement to every [Feed] happen together or not at all, in an order that is the same
+// for everybody. A read sees every write that was acknowledged before the read began, at whichever instance. All methods may be called at
+// once from many goroutines; all return when ctx ends; whatever goes wrong with the store itself wraps ErrUnavailable.
+type Store interface {
+	// Beat takes one heartbeat. A beat that brings nothing new extends the session's life and announces nothing.
+	Beat(ctx context.Context, b Beat) (Beaten, error)
+
+	// Leave starts the grace of a session: it is believed for that long yet, and announced as ended only then. A session that has left
+	// already, or is not there, stays as it is.
+	Leave(ctx context.Context, user, session string, grace time.Duration) error
+
+	// End ends a session at once. It is no error if there is none.
+	End(ctx context.Context, user, session string) error
+
+	// Choose sets what the user chose, and makes him hide (Invisible) or come out (anything else).
+	Choose(ctx context.Context, c Choice) (Record, error)
+
+	// Lookup reads records, in the order asked for. A user of whom nothing is known has a record without facts.
+	Lookup(ctx context.Context, users []string) ([]Record, error)
+
+	// Sessions reads one record with the LastBeat and Deadline of each session.
+	Sessions(ctx context.Context, user string) (Record, error)
+
+	// Lanes is the number of lanes; they are numbered from 0. Lane is the one that a user's changes travel in.
+	Lanes() int
+	Lane(user string) int
+
+	// Heads reads the number of the last change in each of the given lanes: a feed that has heard them has heard
+	// every write acknowledged before the call.
+	Heads(ctx context.Context, lanes []int) ([]Head, error)
+
+	// Secret is a random key that all instances share, made at first need.
+	Secret(ctx context.Context) ([]byte, error)
+
+	// Ping finds out whether the store can be used.
+	Ping(ctx context.Context) error
+
+	// Run does what is due (sweeps lapsed sessions, sends beacons) and tells feed what happens, until ctx ends. It is called once.
+	Run(ctx context.Context, feed Feed) error
+}
+
+// Beat is a heartbeat as the store takes it. Where a field is nil, the session keeps what it had.
+type Beat struct {
+	User     string
+	Session  string
+	Device   *string
+	State    Status
+	IdleFor  time.Duration // time since the newest input
+	Idle     bool          // IdleFor has reached the idle limit
+	Hidden   bool
+	Seq      *int64 // orders the session's beats; nil: this is the newest
+	TTL      time.Duration
+	Profile  Profile // of the token that came with the beat; Version is not used
+	Instance string
+	MaxLive  int // sessions that the user may have
+
+	// Minimal beats do not need the record, which spares a read.
+	Minimal bool
+}
+
+// Beaten is what became of a beat.
+type Beaten struct {
+	Old    bool   // an older beat than the newest: nothing was changed
+	Steady bool   // nothing new: only the deadline has moved
+	Record Record // after the beat; without facts where the beat was Minimal
+}
+
+// Choice is what a user chooses of his status.
+type Choice struct {
+	User   string
+	Status Status        // empty: back to automatic
+	For    time.Duration // how long it lasts, by the store's clock; 0: until cleared
+	Until  time.Time     // or until when
+}
+
+// Head is how far a lane has come. An epoch begins when the store has lost data or time; changes are numbered 1, 2, 3, … within it.
+type Head struct {
+	Epoch int64
+	Seq   int64
+}
+
+// After reports whether h is farther than o.
+func (h Head) After(o Head) bool {
+	return h.Epoch > o.Epoch || h.Epoch == o.Epoch && h.Seq > o.Seq
+}
+
+// Cause is why a change happened.
+type Cause string
+
+const (
+	ByBeat   Cause = "beat"
+	ByLeave  Cause = "leave" // grace has passed
+	ByEnd    Cause = "end"
+	ByLapse  Cause = "lapse" // the deadline has passed in silence
+	ByChoice Cause = "choice"
+)
+
+// Change is one step in the life of one user, as announced.
+type Change struct {
+	Lane int
+	Head
+	Version Version
+	Cause   Cause
+	User    string
+	Facts   []Fact
+}
+
+// Beacon tells how far a lane has come, and what time it is there. It comes about twice a second.
+type Beacon struct {
+	Lane int
+	Head
+	Now Version // every later change has a greater version
+	// Held is the end of the lane's hold, or zero: until then no silence counts as an end, because the store was away or has lost what it knew.
+	Held Version
+}
+
+// Feed hears what happens in a store. Calls for one lane come one at a time and in order; none may block.
+type Feed interface {
+	Changed(Change)
+	Beacon(Beacon)
+	// Missed says that changes of the lane may have been lost: what is watched there must be read again.
+	Missed(lane int)
+	// Lost and Found say that this instance has lost the store, or has it again. Found is preceded by Missed for each lane.
+	Lost()
+	Found()
+}
