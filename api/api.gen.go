@@ -1,0 +1,1595 @@
+// Code generated from openapi.yaml by github.com/oapi-codegen/oapi-codegen/v2 v2.8.2. DO NOT EDIT.
+
+// Package api is openapi.yaml in Go: the bodies, answers and events of the
+// contract as types, and its operations as [ServerInterface], which [Handler]
+// mounts on chi. It knows the wire and nothing behind it.
+//
+// # What the types promise
+//
+// An optional field is a pointer, slice or map, and nil means absent. A Time is
+// the text of the wire. The validate tags stand in the contract and are read
+// by go-playground/validator; userid, sessionid and device are rules of ours,
+// which whoever validates has to register.
+//
+// # What they do not
+//
+// Decoding a body is left to the operation: encoding/json alone would accept
+// unknown fields, keys given twice and a second document.
+//
+// Regenerate with internal/tools/generate.sh, never edit.
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/oapi-codegen/runtime"
+)
+
+const (
+	BearerScopes bearerContextKey = "bearer.Scopes"
+	CookieScopes cookieContextKey = "cookie.Scopes"
+)
+
+// Defines values for BeatState.
+const (
+	BeatStateAway   BeatState = "away"
+	BeatStateBusy   BeatState = "busy"
+	BeatStateDnd    BeatState = "dnd"
+	BeatStateIdle   BeatState = "idle"
+	BeatStateOnline BeatState = "online"
+)
+
+// Valid indicates whether the value is a known member of the BeatState enum.
+func (e BeatState) Valid() bool {
+	switch e {
+	case BeatStateAway:
+		return true
+	case BeatStateBusy:
+		return true
+	case BeatStateDnd:
+		return true
+	case BeatStateIdle:
+		return true
+	case BeatStateOnline:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ChosenStatus.
+const (
+	ChosenStatusAway      ChosenStatus = "away"
+	ChosenStatusBusy      ChosenStatus = "busy"
+	ChosenStatusDnd       ChosenStatus = "dnd"
+	ChosenStatusInvisible ChosenStatus = "invisible"
+	ChosenStatusOnline    ChosenStatus = "online"
+)
+
+// Valid indicates whether the value is a known member of the ChosenStatus enum.
+func (e ChosenStatus) Valid() bool {
+	switch e {
+	case ChosenStatusAway:
+		return true
+	case ChosenStatusBusy:
+		return true
+	case ChosenStatusDnd:
+		return true
+	case ChosenStatusInvisible:
+		return true
+	case ChosenStatusOnline:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ErrorsMode.
+const (
+	ErrorsModeHTTP   ErrorsMode = "http"
+	ErrorsModeStream ErrorsMode = "stream"
+)
+
+// Valid indicates whether the value is a known member of the ErrorsMode enum.
+func (e ErrorsMode) Valid() bool {
+	switch e {
+	case ErrorsModeHTTP:
+		return true
+	case ErrorsModeStream:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for HealthStatus.
+const (
+	HealthStatusOk HealthStatus = "ok"
+)
+
+// Valid indicates whether the value is a known member of the HealthStatus enum.
+func (e HealthStatus) Valid() bool {
+	switch e {
+	case HealthStatusOk:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LastSeen.
+const (
+	LastSeenDays    LastSeen = "days"
+	LastSeenHours   LastSeen = "hours"
+	LastSeenLong    LastSeen = "long"
+	LastSeenMinutes LastSeen = "minutes"
+	LastSeenNow     LastSeen = "now"
+	LastSeenWeeks   LastSeen = "weeks"
+)
+
+// Valid indicates whether the value is a known member of the LastSeen enum.
+func (e LastSeen) Valid() bool {
+	switch e {
+	case LastSeenDays:
+		return true
+	case LastSeenHours:
+		return true
+	case LastSeenLong:
+		return true
+	case LastSeenMinutes:
+		return true
+	case LastSeenNow:
+		return true
+	case LastSeenWeeks:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ProblemCode.
+const (
+	ProblemCodeBodyTooLarge         ProblemCode = "body_too_large"
+	ProblemCodeDraining             ProblemCode = "draining"
+	ProblemCodeInsufficientScope    ProblemCode = "insufficient_scope"
+	ProblemCodeInternal             ProblemCode = "internal"
+	ProblemCodeInvalidToken         ProblemCode = "invalid_token"
+	ProblemCodeMalformedJSON        ProblemCode = "malformed_json"
+	ProblemCodeMethodNotAllowed     ProblemCode = "method_not_allowed"
+	ProblemCodeMissingToken         ProblemCode = "missing_token"
+	ProblemCodeNotFound             ProblemCode = "not_found"
+	ProblemCodeOriginNotAllowed     ProblemCode = "origin_not_allowed"
+	ProblemCodeRateLimited          ProblemCode = "rate_limited"
+	ProblemCodeStoreUnavailable     ProblemCode = "store_unavailable"
+	ProblemCodeTokenExpired         ProblemCode = "token_expired"
+	ProblemCodeTooManySessions      ProblemCode = "too_many_sessions"
+	ProblemCodeTooManyStreams       ProblemCode = "too_many_streams"
+	ProblemCodeUnsupportedMediaType ProblemCode = "unsupported_media_type"
+	ProblemCodeValidationFailed     ProblemCode = "validation_failed"
+)
+
+// Valid indicates whether the value is a known member of the ProblemCode enum.
+func (e ProblemCode) Valid() bool {
+	switch e {
+	case ProblemCodeBodyTooLarge:
+		return true
+	case ProblemCodeDraining:
+		return true
+	case ProblemCodeInsufficientScope:
+		return true
+	case ProblemCodeInternal:
+		return true
+	case ProblemCodeInvalidToken:
+		return true
+	case ProblemCodeMalformedJSON:
+		return true
+	case ProblemCodeMethodNotAllowed:
+		return true
+	case ProblemCodeMissingToken:
+		return true
+	case ProblemCodeNotFound:
+		return true
+	case ProblemCodeOriginNotAllowed:
+		return true
+	case ProblemCodeRateLimited:
+		return true
+	case ProblemCodeStoreUnavailable:
+		return true
+	case ProblemCodeTokenExpired:
+		return true
+	case ProblemCodeTooManySessions:
+		return true
+	case ProblemCodeTooManyStreams:
+		return true
+	case ProblemCodeUnsupportedMediaType:
+		return true
+	case ProblemCodeValidationFailed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReconnectReason.
+const (
+	ReconnectReasonDrain        ReconnectReason = "drain"
+	ReconnectReasonMaxAge       ReconnectReason = "maxAge"
+	ReconnectReasonTokenExpired ReconnectReason = "tokenExpired"
+)
+
+// Valid indicates whether the value is a known member of the ReconnectReason enum.
+func (e ReconnectReason) Valid() bool {
+	switch e {
+	case ReconnectReasonDrain:
+		return true
+	case ReconnectReasonMaxAge:
+		return true
+	case ReconnectReasonTokenExpired:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SessionState.
+const (
+	SessionStateAway   SessionState = "away"
+	SessionStateBusy   SessionState = "busy"
+	SessionStateDnd    SessionState = "dnd"
+	SessionStateOnline SessionState = "online"
+)
+
+// Valid indicates whether the value is a known member of the SessionState enum.
+func (e SessionState) Valid() bool {
+	switch e {
+	case SessionStateAway:
+		return true
+	case SessionStateBusy:
+		return true
+	case SessionStateDnd:
+		return true
+	case SessionStateOnline:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SnapshotScope.
+const (
+	SnapshotScopeAdded   SnapshotScope = "added"
+	SnapshotScopeAll     SnapshotScope = "all"
+	SnapshotScopeChanged SnapshotScope = "changed"
+)
+
+// Valid indicates whether the value is a known member of the SnapshotScope enum.
+func (e SnapshotScope) Valid() bool {
+	switch e {
+	case SnapshotScopeAdded:
+		return true
+	case SnapshotScopeAll:
+		return true
+	case SnapshotScopeChanged:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Status.
+const (
+	StatusAway      Status = "away"
+	StatusBusy      Status = "busy"
+	StatusDnd       Status = "dnd"
+	StatusInvisible Status = "invisible"
+	StatusOffline   Status = "offline"
+	StatusOnline    Status = "online"
+)
+
+// Valid indicates whether the value is a known member of the Status enum.
+func (e Status) Valid() bool {
+	switch e {
+	case StatusAway:
+		return true
+	case StatusBusy:
+		return true
+	case StatusDnd:
+		return true
+	case StatusInvisible:
+		return true
+	case StatusOffline:
+		return true
+	case StatusOnline:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Visibility.
+const (
+	VisibilityHidden  Visibility = "hidden"
+	VisibilityVisible Visibility = "visible"
+)
+
+// Valid indicates whether the value is a known member of the Visibility enum.
+func (e Visibility) Valid() bool {
+	switch e {
+	case VisibilityHidden:
+		return true
+	case VisibilityVisible:
+		return true
+	default:
+		return false
+	}
+}
+
+// Beat defines model for Beat.
+type Beat struct {
+	// Device A kind of device, in the client's words; sessions of the same kind show as one.
+	Device *Device `json:"device,omitempty" validate:"omitempty,device"`
+
+	// IdleMs How long ago the user last touched this device. A duration, so that no client's clock matters.
+	IdleMs *int64 `json:"idleMs,omitempty" validate:"omitempty,gte=0,lte=3153600000000"`
+
+	// Seq The place of this beat among those of its session; a counter, or the client's milliseconds since 1970.
+	Seq *int64 `json:"seq,omitempty" validate:"omitempty,gte=0,lte=9007199254740991"`
+
+	// SessionID One device or tab, named by the client: 8 to 64 letters, digits, `-` and `_`, new for each page load. Two users may
+	// use the same.
+	SessionID SessionID `json:"sessionId" validate:"required,sessionid"`
+
+	// State What a session says of itself; `idle` is another word for `away`.
+	State *BeatState `json:"state,omitempty" validate:"omitempty,oneof=online away idle busy dnd"`
+
+	// Visibility Whether the page is in front. Browsers slow the timers of a hidden one, so it gets more time.
+	Visibility *Visibility `json:"visibility,omitempty" validate:"omitempty,oneof=visible hidden"`
+}
+
+// BeatAnswer defines model for BeatAnswer.
+type BeatAnswer struct {
+	// IdleAfterMs The `idleMs` from which a session counts as away.
+	IdleAfterMs int64 `json:"idleAfterMs"`
+
+	// LeaveToken An opaque key to nothing but the end of this session.
+	LeaveToken LeaveToken `json:"leaveToken"`
+
+	// NextMs When to beat again, jitter included.
+	NextMs int64 `json:"nextMs"`
+
+	// Presence What a viewer may know of a user. Whatever is hidden from that viewer is absent.
+	Presence Presence `json:"presence"`
+	Session  Session  `json:"session"`
+
+	// TTLMs How long this beat is believed.
+	TTLMs int64 `json:"ttlMs"`
+}
+
+// BeatState What a session says of itself; `idle` is another word for `away`.
+type BeatState string
+
+// ChosenStatus What a user may choose to be.
+type ChosenStatus string
+
+// DegradedEvent The instance has lost the store and shows the last known state; nobody becomes offline by that.
+type DegradedEvent struct {
+	// Since The moment up to which everything was seen.
+	Since Time `json:"since"`
+}
+
+// Device A kind of device, in the client's words; sessions of the same kind show as one.
+type Device = string
+
+// ErrorsMode `http`: a refusal is a status and a problem document. `stream`: it is a 200 and the event `problem`.
+type ErrorsMode string
+
+// EventID The opaque `id` of an event.
+type EventID = string
+
+// FieldError defines model for FieldError.
+type FieldError struct {
+	// Detail What it should be.
+	Detail string `json:"detail"`
+
+	// Pointer An RFC 6901 pointer into the body, or `/` and the name of the parameter. Empty for the body as a whole.
+	Pointer string `json:"pointer"`
+}
+
+// Health defines model for Health.
+type Health struct {
+	Status HealthStatus `json:"status"`
+}
+
+// HealthStatus defines model for Health.Status.
+type HealthStatus string
+
+// HelloEvent Always the first event.
+type HelloEvent struct {
+	// Limits How many a stream may watch.
+	Limits StreamLimits `json:"limits"`
+
+	// PingMs How often a `ping` comes. A stream that is silent for twice as long is dead.
+	PingMs int64 `json:"pingMs"`
+
+	// Resumed Whether the stream goes on where the last one ended, so that only changes follow.
+	Resumed bool `json:"resumed"`
+
+	// ServerTime A moment of the server's clock, RFC 3339 in UTC with exactly milliseconds.
+	ServerTime Time `json:"serverTime"`
+
+	// StreamID Names this stream in the server's log.
+	StreamID string `json:"streamId"`
+
+	// SubscriptionID The subscription that is streamed, where there is one.
+	SubscriptionID *string `json:"subscriptionId,omitempty"`
+}
+
+// LastSeen How long ago, in words that give away less than a time does.
+type LastSeen string
+
+// Leave defines model for Leave.
+type Leave struct {
+	// LeaveToken The `leaveToken` of the session's last heartbeat.
+	LeaveToken string `json:"leaveToken" validate:"required,max=2048"`
+}
+
+// LeaveToken An opaque key to nothing but the end of this session.
+type LeaveToken = string
+
+// PingEvent The stream is alive.
+type PingEvent struct {
+	// ServerTime A moment of the server's clock, RFC 3339 in UTC with exactly milliseconds.
+	ServerTime Time `json:"serverTime"`
+}
+
+// Presence What a viewer may know of a user. Whatever is hidden from that viewer is absent.
+type Presence struct {
+	// Chosen What the user chose, where a choice holds; shown to himself and to his contacts.
+	Chosen *ChosenStatus `json:"chosen,omitempty"`
+
+	// Devices The strongest state for each kind of device, `other` for sessions that name none; shown to the user himself and to
+	// his contacts.
+	Devices map[string]SessionState `json:"devices,omitempty"`
+
+	// LastActiveAt When the user last touched any device; shown while away.
+	LastActiveAt *Time `json:"lastActiveAt,omitempty"`
+
+	// LastSeen How long ago, in words that give away less than a time does.
+	LastSeen *LastSeen `json:"lastSeen,omitempty"`
+
+	// LastSeenAt When the last heartbeat or leave came; shown while offline.
+	LastSeenAt *Time `json:"lastSeenAt,omitempty"`
+
+	// Notify Whether the user may be disturbed; false under dnd.
+	Notify bool `json:"notify"`
+
+	// Profile What the user's token says of him.
+	Profile *Profile `json:"profile,omitempty"`
+
+	// Rev The store's time in microseconds since 1970 as of which what it stands beside is true. Drop what is not newer
+	// than what you have; never show it as a time of anything.
+	Rev Rev `json:"rev"`
+
+	// Status What a viewer sees a user be. `offline`: no session is alive, or more may not be known. `invisible` is seen only by
+	// the user himself.
+	Status Status `json:"status"`
+
+	// UserID Whoever a token's `sub` names: 1 to 128 characters (code points), all printable and no white space but the plain
+	// blank; not `.` or `..`.
+	UserID UserID `json:"userId"`
+}
+
+// PresenceEvent The newest of each watched user who changed since the last of these events.
+type PresenceEvent struct {
+	Presences []Presence `json:"presences"`
+}
+
+// PresenceList defines model for PresenceList.
+type PresenceList struct {
+	Presences []Presence `json:"presences"`
+}
+
+// PresenceQuery defines model for PresenceQuery.
+type PresenceQuery struct {
+	// OnlyOnline Leave out whoever is offline to you.
+	OnlyOnline *bool `json:"onlyOnline,omitempty"`
+
+	// Users Whom to look at.
+	Users []UserID `json:"users" validate:"required,max=500,dive,userid"`
+}
+
+// Problem An RFC 9457 problem document.
+type Problem struct {
+	// Code What went wrong, in a word that does not change. Act on this, show `title` and `detail`.
+	//
+	// - `malformed_json`: not one well-formed JSON document: syntax, a key given twice, a second document, invalid UTF-8, nesting past 8.
+	// - `validation_failed`: well-formed, but a field or parameter is unknown, of another type, out of range, or missing.
+	// - `missing_token`, `invalid_token`, `token_expired`: get a token, or a fresh one.
+	// - `insufficient_scope`: the token does not grant this.
+	// - `origin_not_allowed`: a page that is not listed used the cookie.
+	// - `not_found`, `method_not_allowed`: there is no such path, or no such method on it; see `Allow`.
+	// - `body_too_large`, `unsupported_media_type`: send less, or JSON.
+	// - `too_many_sessions`, `too_many_streams`: end one first.
+	// - `rate_limited`: wait for `Retry-After`.
+	// - `store_unavailable`, `draining`: try again after `Retry-After`, over a new connection.
+	// - `internal`: a fault of ours.
+	Code ProblemCode `json:"code"`
+
+	// Detail What went wrong this time, and what to do about it.
+	Detail string `json:"detail"`
+
+	// Errors With `validation_failed`, every field or parameter at fault.
+	Errors []FieldError `json:"errors,omitempty"`
+
+	// Final Only in the event `problem`; true where coming back is pointless.
+	Final *bool `json:"final,omitempty"`
+
+	// Instance The path of the request.
+	Instance *string `json:"instance,omitempty"`
+
+	// RequestID Names the request in the server's log.
+	RequestID string `json:"requestId"`
+
+	// Status The HTTP status; in the event `problem`, the one that it stands for.
+	Status int32 `json:"status"`
+
+	// Title What went wrong, the same for every problem of this code.
+	Title string `json:"title"`
+
+	// Type A link to more about problems of this code.
+	Type string `json:"type"`
+}
+
+// ProblemCode What went wrong, in a word that does not change. Act on this, show `title` and `detail`.
+//
+// - `malformed_json`: not one well-formed JSON document: syntax, a key given twice, a second document, invalid UTF-8, nesting past 8.
+// - `validation_failed`: well-formed, but a field or parameter is unknown, of another type, out of range, or missing.
+// - `missing_token`, `invalid_token`, `token_expired`: get a token, or a fresh one.
+// - `insufficient_scope`: the token does not grant this.
+// - `origin_not_allowed`: a page that is not listed used the cookie.
+// - `not_found`, `method_not_allowed`: there is no such path, or no such method on it; see `Allow`.
+// - `body_too_large`, `unsupported_media_type`: send less, or JSON.
+// - `too_many_sessions`, `too_many_streams`: end one first.
+// - `rate_limited`: wait for `Retry-After`.
+// - `store_unavailable`, `draining`: try again after `Retry-After`, over a new connection.
+// - `internal`: a fault of ours.
+type ProblemCode string
+
+// ProblemEvent An RFC 9457 problem document.
+type ProblemEvent = Problem
+
+// Profile What the user's token says of him.
+type Profile struct {
+	Avatar *string `json:"avatar,omitempty"`
+	Name   *string `json:"name,omitempty"`
+}
+
+// ReconnectEvent The stream ends now; come back after a while, with the last `id`.
+type ReconnectEvent struct {
+	// AfterMs When to come back; the stream's `retry:` says the same.
+	AfterMs int64 `json:"afterMs"`
+
+	// Reason `drain`: the instance is about to stop. `maxAge`: the stream is old enough. `tokenExpired`: come back with a fresh
+	// token.
+	Reason ReconnectReason `json:"reason"`
+}
+
+// ReconnectReason `drain`: the instance is about to stop. `maxAge`: the stream is old enough. `tokenExpired`: come back with a fresh
+// token.
+type ReconnectReason string
+
+// RecoveredEvent The store is back, and whatever changed meanwhile has been or is about to be sent.
+type RecoveredEvent struct {
+	// ServerTime A moment of the server's clock, RFC 3339 in UTC with exactly milliseconds.
+	ServerTime Time `json:"serverTime"`
+}
+
+// Rev The store's time in microseconds since 1970 as of which what it stands beside is true. Drop what is not newer
+// than what you have; never show it as a time of anything.
+type Rev = int64
+
+// Session defines model for Session.
+type Session struct {
+	// Deadline When it is no longer believed; the last beat and the TTL, or the leave and the grace.
+	Deadline Time `json:"deadline"`
+
+	// Device A kind of device, in the client's words; sessions of the same kind show as one.
+	Device *Device `json:"device,omitempty"`
+
+	// LastBeatAt When its last beat came.
+	LastBeatAt Time `json:"lastBeatAt"`
+
+	// Left It has said that it leaves, and ends at its deadline unless it beats again.
+	Left bool `json:"left"`
+
+	// Seq The newest `seq` seen; absent while the client sends none.
+	Seq *int64 `json:"seq,omitempty"`
+
+	// SessionID One device or tab, named by the client: 8 to 64 letters, digits, `-` and `_`, new for each page load. Two users may
+	// use the same.
+	SessionID SessionID `json:"sessionId"`
+
+	// StartedAt When its first beat came.
+	StartedAt Time `json:"startedAt"`
+
+	// State What a session counts as.
+	State SessionState `json:"state"`
+
+	// Visibility Whether the page is in front. Browsers slow the timers of a hidden one, so it gets more time.
+	Visibility Visibility `json:"visibility"`
+}
+
+// SessionID One device or tab, named by the client: 8 to 64 letters, digits, `-` and `_`, new for each page load. Two users may
+// use the same.
+type SessionID = string
+
+// SessionList defines model for SessionList.
+type SessionList struct {
+	Sessions []Session `json:"sessions"`
+}
+
+// SessionState What a session counts as.
+type SessionState string
+
+// SnapshotEvent How things stand, never a join or a leave. It names every watched user, whoever is offline too. A long one comes in
+// `parts`, and only the last has an `id`.
+type SnapshotEvent struct {
+	// Part Which part this is, from 1.
+	Part int64 `json:"part"`
+
+	// Parts How many there are.
+	Parts     int64      `json:"parts"`
+	Presences []Presence `json:"presences"`
+
+	// Rooms Empty until rooms can be watched.
+	Rooms map[string]interface{} `json:"rooms"`
+
+	// Scope `all` replaces everything that the client had; `added` and `changed` only what they name.
+	Scope SnapshotScope `json:"scope"`
+
+	// Typing Empty until rooms can be watched.
+	Typing map[string]interface{} `json:"typing"`
+}
+
+// SnapshotScope `all` replaces everything that the client had; `added` and `changed` only what they name.
+type SnapshotScope string
+
+// Status What a viewer sees a user be. `offline`: no session is alive, or more may not be known. `invisible` is seen only by
+// the user himself.
+type Status string
+
+// StatusChoice defines model for StatusChoice.
+type StatusChoice struct {
+	// ExpiresAt When the choice ends, RFC 3339 with any offset, in the future and at most a year of 365 days ahead. Not
+	// together with `expiresInMs`.
+	ExpiresAt *string `json:"expiresAt,omitempty" validate:"omitempty,datetime=2006-01-02T15:04:05Z07:00"`
+
+	// ExpiresInMs How long the choice keeps, up to a year of 365 days; 0 keeps it until it is cleared. Not together with `expiresAt`.
+	ExpiresInMs *int64 `json:"expiresInMs,omitempty" validate:"omitempty,gte=0,lte=31536000000,excluded_with=ExpiresAt"`
+
+	// Status What a user may choose to be.
+	Status ChosenStatus `json:"status" validate:"required,oneof=online away busy dnd invisible"`
+}
+
+// StreamLimits How many a stream may watch.
+type StreamLimits struct {
+	Rooms int64 `json:"rooms"`
+	Users int64 `json:"users"`
+}
+
+// Time A moment of the server's clock, RFC 3339 in UTC with exactly milliseconds.
+type Time = string
+
+// TokenExpiringEvent The token ends soon, and the stream with it; a minute ahead.
+type TokenExpiringEvent struct {
+	// ExpiresAt A moment of the server's clock, RFC 3339 in UTC with exactly milliseconds.
+	ExpiresAt Time `json:"expiresAt"`
+}
+
+// UserID Whoever a token's `sub` names: 1 to 128 characters (code points), all printable and no white space but the plain
+// blank; not `.` or `..`.
+type UserID = string
+
+// Visibility Whether the page is in front. Browsers slow the timers of a hidden one, so it gets more time.
+type Visibility string
+
+// IfNoneMatch defines model for IfNoneMatch.
+type IfNoneMatch = string
+
+// Prefer defines model for Prefer.
+type Prefer = string
+
+// SessionIDInPath One device or tab, named by the client: 8 to 64 letters, digits, `-` and `_`, new for each page load. Two users may
+// use the same.
+type SessionIDInPath = SessionID
+
+// UserIDInPath Whoever a token's `sub` names: 1 to 128 characters (code points), all printable and no white space but the plain
+// blank; not `.` or `..`.
+type UserIDInPath = UserID
+
+// BadParameter An RFC 9457 problem document.
+type BadParameter = Problem
+
+// BadRequest An RFC 9457 problem document.
+type BadRequest = Problem
+
+// BodyTooLarge An RFC 9457 problem document.
+type BodyTooLarge = Problem
+
+// Forbidden An RFC 9457 problem document.
+type Forbidden = Problem
+
+// Healthy defines model for Healthy.
+type Healthy = Health
+
+// Internal An RFC 9457 problem document.
+type Internal = Problem
+
+// OwnPresence What a viewer may know of a user. Whatever is hidden from that viewer is absent.
+type OwnPresence = Presence
+
+// Presences defines model for Presences.
+type Presences = PresenceList
+
+// RateLimited An RFC 9457 problem document.
+type RateLimited = Problem
+
+// Unauthorized An RFC 9457 problem document.
+type Unauthorized = Problem
+
+// Unavailable An RFC 9457 problem document.
+type Unavailable = Problem
+
+// UnsupportedMediaType An RFC 9457 problem document.
+type UnsupportedMediaType = Problem
+
+// bearerContextKey is the context key for bearer security scheme
+type bearerContextKey string
+
+// cookieContextKey is the context key for cookie security scheme
+type cookieContextKey string
+
+// ListPresencesParams defines parameters for ListPresences.
+type ListPresencesParams struct {
+	// User A user to look at; repeat it for more, up to 100.
+	User []UserID `form:"user" json:"user" validate:"required,min=1,max=100,dive,userid"`
+}
+
+// HeartbeatParams defines parameters for Heartbeat.
+type HeartbeatParams struct {
+	// Prefer RFC 7240; `return=minimal` asks for a 204 in place of the body. Other preferences are ignored.
+	Prefer *Prefer `json:"Prefer,omitempty"`
+}
+
+// LeaveTextBody defines parameters for Leave.
+type LeaveTextBody = string
+
+// GetPresenceParams defines parameters for GetPresence.
+type GetPresenceParams struct {
+	// IfNoneMatch The `ETag` of the presence that you have, or several, or `*`.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// OpenStreamParams defines parameters for OpenStream.
+type OpenStreamParams struct {
+	// User A user to watch; repeat it for more, up to 100. Nothing to watch is a 400.
+	User []UserID `form:"user,omitempty" json:"user,omitempty" validate:"omitempty,max=100,dive,userid"`
+
+	// LastEventID The last event id seen, for clients that cannot set the header. The header wins.
+	LastEventID *EventID `form:"lastEventId,omitempty" json:"lastEventId,omitempty"`
+
+	// Errors How a refusal looks, as an HTTP status or as an event of the stream.
+	Errors *ErrorsMode `form:"errors,omitempty" json:"errors,omitempty" validate:"omitempty,oneof=http stream"`
+
+	// LastEventIDHeader The last event id seen; EventSource sends it by itself. One that cannot be read is the same as none.
+	LastEventIDHeader *EventID `json:"Last-Event-ID,omitempty"`
+}
+
+// HeartbeatJSONRequestBody defines body for Heartbeat for application/json ContentType.
+type HeartbeatJSONRequestBody = Beat
+
+// LeaveJSONRequestBody defines body for Leave for application/json ContentType.
+type LeaveJSONRequestBody = Leave
+
+// LeaveTextRequestBody defines body for Leave for text/plain ContentType.
+type LeaveTextRequestBody = LeaveTextBody
+
+// QueryPresencesJSONRequestBody defines body for QueryPresences for application/json ContentType.
+type QueryPresencesJSONRequestBody = PresenceQuery
+
+// SetStatusJSONRequestBody defines body for SetStatus for application/json ContentType.
+type SetStatusJSONRequestBody = StatusChoice
+
+// ServerInterface represents all server handlers.
+type ServerInterface interface {
+	// GetHome The first page
+	// (GET /)
+	GetHome(w http.ResponseWriter, r *http.Request)
+	// GetDocs Read this document as a page
+	// (GET /docs)
+	GetDocs(w http.ResponseWriter, r *http.Request)
+	// GetHealth Is the process alive?
+	// (GET /healthz)
+	GetHealth(w http.ResponseWriter, r *http.Request)
+	// GetContract Read this document
+	// (GET /openapi.yaml)
+	GetContract(w http.ResponseWriter, r *http.Request)
+	// GetReadiness Should it get traffic?
+	// (GET /readyz)
+	GetReadiness(w http.ResponseWriter, r *http.Request)
+	// ListPresences See a few users
+	// (GET /v1/presence)
+	ListPresences(w http.ResponseWriter, r *http.Request, params ListPresencesParams)
+	// Heartbeat Say that a session is alive
+	// (POST /v1/presence/heartbeat)
+	Heartbeat(w http.ResponseWriter, r *http.Request, params HeartbeatParams)
+	// Leave Say that a session is about to end
+	// (POST /v1/presence/leave)
+	Leave(w http.ResponseWriter, r *http.Request)
+	// GetMe See yourself as you are
+	// (GET /v1/presence/me)
+	GetMe(w http.ResponseWriter, r *http.Request)
+	// ListMySessions List your sessions
+	// (GET /v1/presence/me/sessions)
+	ListMySessions(w http.ResponseWriter, r *http.Request)
+	// EndMySession End a session at once
+	// (DELETE /v1/presence/me/sessions/{sessionId})
+	EndMySession(w http.ResponseWriter, r *http.Request, sessionID SessionIDInPath)
+	// QueryPresences See many users
+	// (POST /v1/presence/query)
+	QueryPresences(w http.ResponseWriter, r *http.Request)
+	// ClearStatus Return to the automatic status
+	// (DELETE /v1/presence/status)
+	ClearStatus(w http.ResponseWriter, r *http.Request)
+	// SetStatus Choose a status
+	// (PUT /v1/presence/status)
+	SetStatus(w http.ResponseWriter, r *http.Request)
+	// GetPresence See one user
+	// (GET /v1/presence/{userId})
+	GetPresence(w http.ResponseWriter, r *http.Request, userID UserIDInPath, params GetPresenceParams)
+	// OpenStream Watch users as they change
+	// (GET /v1/stream)
+	OpenStream(w http.ResponseWriter, r *http.Request, params OpenStreamParams)
+}
+
+// Unimplemented server implementation that returns http.StatusNotImplemented for each endpoint.
+
+type Unimplemented struct{}
+
+// GetHome The first page
+// (GET /)
+func (_ Unimplemented) GetHome(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetDocs Read this document as a page
+// (GET /docs)
+func (_ Unimplemented) GetDocs(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetHealth Is the process alive?
+// (GET /healthz)
+func (_ Unimplemented) GetHealth(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetContract Read this document
+// (GET /openapi.yaml)
+func (_ Unimplemented) GetContract(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetReadiness Should it get traffic?
+// (GET /readyz)
+func (_ Unimplemented) GetReadiness(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListPresences See a few users
+// (GET /v1/presence)
+func (_ Unimplemented) ListPresences(w http.ResponseWriter, r *http.Request, params ListPresencesParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// Heartbeat Say that a session is alive
+// (POST /v1/presence/heartbeat)
+func (_ Unimplemented) Heartbeat(w http.ResponseWriter, r *http.Request, params HeartbeatParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// Leave Say that a session is about to end
+// (POST /v1/presence/leave)
+func (_ Unimplemented) Leave(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetMe See yourself as you are
+// (GET /v1/presence/me)
+func (_ Unimplemented) GetMe(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListMySessions List your sessions
+// (GET /v1/presence/me/sessions)
+func (_ Unimplemented) ListMySessions(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// EndMySession End a session at once
+// (DELETE /v1/presence/me/sessions/{sessionId})
+func (_ Unimplemented) EndMySession(w http.ResponseWriter, r *http.Request, sessionID SessionIDInPath) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// QueryPresences See many users
+// (POST /v1/presence/query)
+func (_ Unimplemented) QueryPresences(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ClearStatus Return to the automatic status
+// (DELETE /v1/presence/status)
+func (_ Unimplemented) ClearStatus(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// SetStatus Choose a status
+// (PUT /v1/presence/status)
+func (_ Unimplemented) SetStatus(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetPresence See one user
+// (GET /v1/presence/{userId})
+func (_ Unimplemented) GetPresence(w http.ResponseWriter, r *http.Request, userID UserIDInPath, params GetPresenceParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// OpenStream Watch users as they change
+// (GET /v1/stream)
+func (_ Unimplemented) OpenStream(w http.ResponseWriter, r *http.Request, params OpenStreamParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ServerInterfaceWrapper converts contexts to parameters.
+type ServerInterfaceWrapper struct {
+	Handler            ServerInterface
+	HandlerMiddlewares []MiddlewareFunc
+	ErrorHandlerFunc   func(w http.ResponseWriter, r *http.Request, err error)
+}
+
+type MiddlewareFunc func(http.Handler) http.Handler
+
+// GetHome operation middleware
+func (siw *ServerInterfaceWrapper) GetHome(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetHome(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetDocs operation middleware
+func (siw *ServerInterfaceWrapper) GetDocs(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetDocs(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetHealth operation middleware
+func (siw *ServerInterfaceWrapper) GetHealth(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetHealth(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetContract operation middleware
+func (siw *ServerInterfaceWrapper) GetContract(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetContract(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetReadiness operation middleware
+func (siw *ServerInterfaceWrapper) GetReadiness(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetReadiness(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListPresences operation middleware
+func (siw *ServerInterfaceWrapper) ListPresences(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:read"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:read"})
+
+	r = r.WithContext(ctx)
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPresencesParams
+
+	// ------------- Required query parameter "user" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "user", r.URL.Query(), &params.User, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "user"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "user", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListPresences(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// Heartbeat operation middleware
+func (siw *ServerInterfaceWrapper) Heartbeat(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:write"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:write"})
+
+	r = r.WithContext(ctx)
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params HeartbeatParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer Prefer
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Prefer", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Prefer", Err: err})
+			return
+		}
+
+		params.Prefer = &Prefer
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.Heartbeat(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// Leave operation middleware
+func (siw *ServerInterfaceWrapper) Leave(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.Leave(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetMe operation middleware
+func (siw *ServerInterfaceWrapper) GetMe(w http.ResponseWriter, r *http.Request) {
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:read"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:read"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetMe(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListMySessions operation middleware
+func (siw *ServerInterfaceWrapper) ListMySessions(w http.ResponseWriter, r *http.Request) {
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:read"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:read"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListMySessions(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// EndMySession operation middleware
+func (siw *ServerInterfaceWrapper) EndMySession(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "sessionId" -------------
+	var sessionID SessionIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "sessionId", chi.URLParam(r, "sessionId"), &sessionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "sessionId", Err: err})
+		return
+	}
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:write"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:write"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.EndMySession(w, r, sessionID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// QueryPresences operation middleware
+func (siw *ServerInterfaceWrapper) QueryPresences(w http.ResponseWriter, r *http.Request) {
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:read"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:read"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.QueryPresences(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ClearStatus operation middleware
+func (siw *ServerInterfaceWrapper) ClearStatus(w http.ResponseWriter, r *http.Request) {
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:write"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:write"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ClearStatus(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SetStatus operation middleware
+func (siw *ServerInterfaceWrapper) SetStatus(w http.ResponseWriter, r *http.Request) {
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:write"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:write"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SetStatus(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetPresence operation middleware
+func (siw *ServerInterfaceWrapper) GetPresence(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", chi.URLParam(r, "userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:read"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:read"})
+
+	r = r.WithContext(ctx)
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetPresenceParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-None-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-None-Match", Err: err})
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetPresence(w, r, userID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// OpenStream operation middleware
+func (siw *ServerInterfaceWrapper) OpenStream(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:read"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:read"})
+
+	r = r.WithContext(ctx)
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params OpenStreamParams
+
+	// ------------- Optional query parameter "user" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "user", r.URL.Query(), &params.User, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "user"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "user", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "lastEventId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lastEventId", r.URL.Query(), &params.LastEventID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "lastEventId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "lastEventId", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "errors" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "errors", r.URL.Query(), &params.Errors, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "errors"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "errors", Err: err})
+		}
+		return
+	}
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Last-Event-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Last-Event-ID")]; found {
+		var LastEventIDHeader EventID
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Last-Event-ID", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Last-Event-ID", valueList[0], &LastEventIDHeader, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Last-Event-ID", Err: err})
+			return
+		}
+
+		params.LastEventIDHeader = &LastEventIDHeader
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.OpenStream(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+type UnescapedCookieParamError struct {
+	ParamName string
+	Err       error
+}
+
+func (e *UnescapedCookieParamError) Error() string {
+	return fmt.Sprintf("error unescaping cookie parameter '%s'", e.ParamName)
+}
+
+func (e *UnescapedCookieParamError) Unwrap() error {
+	return e.Err
+}
+
+type UnmarshalingParamError struct {
+	ParamName string
+	Err       error
+}
+
+func (e *UnmarshalingParamError) Error() string {
+	return fmt.Sprintf("Error unmarshaling parameter %s as JSON: %s", e.ParamName, e.Err.Error())
+}
+
+func (e *UnmarshalingParamError) Unwrap() error {
+	return e.Err
+}
+
+type RequiredParamError struct {
+	ParamName string
+}
+
+func (e *RequiredParamError) Error() string {
+	return fmt.Sprintf("Query argument %s is required, but not found", e.ParamName)
+}
+
+type RequiredHeaderError struct {
+	ParamName string
+	Err       error
+}
+
+func (e *RequiredHeaderError) Error() string {
+	return fmt.Sprintf("Header parameter %s is required, but not found", e.ParamName)
+}
+
+func (e *RequiredHeaderError) Unwrap() error {
+	return e.Err
+}
+
+type InvalidParamFormatError struct {
+	ParamName string
+	Err       error
+}
+
+func (e *InvalidParamFormatError) Error() string {
+	return fmt.Sprintf("Invalid format for parameter %s: %s", e.ParamName, e.Err.Error())
+}
+
+func (e *InvalidParamFormatError) Unwrap() error {
+	return e.Err
+}
+
+type TooManyValuesForParamError struct {
+	ParamName string
+	Count     int
+}
+
+func (e *TooManyValuesForParamError) Error() string {
+	return fmt.Sprintf("Expected one value for %s, got %d", e.ParamName, e.Count)
+}
+
+// Handler creates http.Handler with routing matching OpenAPI spec.
+func Handler(si ServerInterface) http.Handler {
+	return HandlerWithOptions(si, ChiServerOptions{})
+}
+
+type ChiServerOptions struct {
+	BaseURL          string
+	BaseRouter       chi.Router
+	Middlewares      []MiddlewareFunc
+	ErrorHandlerFunc func(w http.ResponseWriter, r *http.Request, err error)
+}
+
+// HandlerFromMux creates http.Handler with routing matching OpenAPI spec based on the provided mux.
+func HandlerFromMux(si ServerInterface, r chi.Router) http.Handler {
+	return HandlerWithOptions(si, ChiServerOptions{
+		BaseRouter: r,
+	})
+}
+
+func HandlerFromMuxWithBaseURL(si ServerInterface, r chi.Router, baseURL string) http.Handler {
+	return HandlerWithOptions(si, ChiServerOptions{
+		BaseURL:    baseURL,
+		BaseRouter: r,
+	})
+}
+
+// HandlerWithOptions creates http.Handler with additional options
+func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handler {
+	r := options.BaseRouter
+
+	if r == nil {
+		r = chi.NewRouter()
+	}
+	if options.ErrorHandlerFunc == nil {
+		options.ErrorHandlerFunc = func(w http.ResponseWriter, r *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	}
+	wrapper := ServerInterfaceWrapper{
+		Handler:            si,
+		HandlerMiddlewares: options.Middlewares,
+		ErrorHandlerFunc:   options.ErrorHandlerFunc,
+	}
+
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/presence/heartbeat", wrapper.Heartbeat)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/presence/leave", wrapper.Leave)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/presence/me", wrapper.GetMe)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/presence/me/sessions", wrapper.ListMySessions)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/v1/presence/me/sessions/{sessionId}", wrapper.EndMySession)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/v1/presence/status", wrapper.ClearStatus)
+	})
+	r.Group(func(r chi.Router) {
+		r.Put(options.BaseURL+"/v1/presence/status", wrapper.SetStatus)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/presence/{userId}", wrapper.GetPresence)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/presence", wrapper.ListPresences)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/presence/query", wrapper.QueryPresences)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/stream", wrapper.OpenStream)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/healthz", wrapper.GetHealth)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/readyz", wrapper.GetReadiness)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/openapi.yaml", wrapper.GetContract)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/docs", wrapper.GetDocs)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/", wrapper.GetHome)
+	})
+
+	return r
+}
