@@ -1,0 +1,46 @@
+package sse
+
+// Frame is what there is to say about one key at one moment: a fragment of
+// JSON, encoded once and shared by every stream that shows it. Nobody changes a
+// frame that was offered.
+type Frame struct {
+	Data []byte
+
+	// Digest stands for all of Data that a reader could care about, which is
+	// all but the moment. Of two frames in a row of one key that have the same
+	// digest, a stream writes one.
+	Digest uint64
+
+	// Version orders the frames of one key in one variant: an older one never
+	// follows a newer one.
+	Version int64
+
+	// Urgent frames are written at once, where others wait for their stream's
+	// Coalesce to be over.
+	Urgent bool
+}
+
+// Kind tells what sort of thing a key names, and through the hub's [KindSpec]
+// how its frames become events.
+type Kind uint8
+
+// Key names one thing that streams watch.
+type Key struct {
+	Kind Kind
+	ID   string
+}
+
+// Variant tells views of one key apart that differ by who looks: a frame
+// reaches only those who watch its key in its variant.
+type Variant uint8
+
+// KindSpec tells how the pending frames of one kind become events in a flush.
+type KindSpec struct {
+	Name string // of the events
+
+	// Each makes every frame an event of its own. Otherwise all frames of the
+	// kind become one event, whose data is Open, the frames with Sep between
+	// them, and Close.
+	Each             bool
+	Open, Sep, Close string
+}

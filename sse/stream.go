@@ -1,0 +1,357 @@
+package sse
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// queueLimit is how many control events, and how many snapshots that were asked
+// for, wait for a writer. They are seldom, and a writer that is stuck is gone
+// after five seconds: whoever fills this is in a loop.
+const queueLimit = 16
+
+// Options are how one stream likes to be written. The functions are called by
+// Run, one at a time and without any lock held; each may be nil.
+type Options struct {
+	// Coalesce is the least time between two flushes of frames that are not
+	// urgent. The first after a quiet time goes at once. Opening is a flush.
+	Coalesce time.Duration
+
+	// Comment is the time after which a stream that wrote nothing writes a
+	// comment, so that no proxy thinks it dead. 0 is never.
+	Comment time.Duration
+
+	// Ping is the interval at which PingEvent is written, whatever else is.
+	// 0 is never, and so is no PingEvent.
+	Ping      time.Duration
+	PingEvent func() Event
+
+	// Cursor returns a position up to which everything has been offered. It is called before a flush takes what is pending, and becomes
+	// the id of the flush's last event, if nothing is pending after that.
+	Cursor func() string
+
+	// Opening composes what a stream begins with, of the newest frame of each
+	// watched key in the order of the calls of Watch, nil where none was
+	// offered. They count as sent. It is called once, first of all, and its
+	// events have the ids that it gives them.
+	Opening Compose
+
+	// Watches is how many keys to make room for. More are welcome.
+	Watches int
+}
+
+// Compose turns frames that a stream is to show into events. The cursor is what
+// Cursor said before the frames were taken; it is empty when the events must not
+// have an id.
+type Compose func(frames []*Frame, cursor string) []Event
+
+// Stream is one reader of a hub. Its methods may be called from any goroutine;
+// Run is called once.
+type Stream struct {
+	hub   *Hub
+	opts  Options
+	wake  chan struct{} // holds one token, so that whoever wakes never waits
+	place int           // in hub.streams; guarded by hub.mu
+
+	mu        sync.Mutex // guards what follows
+	box       mailbox
+	control   []Event
+	snapshots []snapshot
+	final     []Event
+	ended     bool // final is settled
+	closed    bool // out of the hub, or on its way
+}
+
+// A snapshot is one that was asked for by Resnapshot.
+type snapshot struct {
+	topics  []*topic // nil for what was not watched
+	compose Compose
+}
+
+// NewStream returns a stream that watches nothing yet. It is part of the hub
+// until its Run returns or it is closed.
+func (h *Hub) NewStream(o Options) *Stream {
+	if o.PingEvent == nil {
+		o.Ping = 0
+	}
+	s := &Stream{hub: h, opts: o, wake: make(chan struct{}, 1)}
+	s.box.grow(o.Watches)
+	h.add(s)
+	return s
+}
+
+// Offer offers f to this stream alone, if it watches k in v. The variant is
+// asked for so that a lookup that was overtaken by a change of class cannot
+// show what the reader may no longer see.
+func (s *Stream) Offer(k Key, v Variant, f *Frame) {
+	t := s.hub.topic(k)
+	if t == nil {
+		return
+	}
+	s.mu.Lock()
+	slot := s.box.find(t)
+	wake := slot >= 0 && s.box.watches[slot].variant == v && s.box.offer(slot, f)
+	s.mu.Unlock()
+	if wake {
+		s.poke()
+	}
+}
+
+// offer is for topics, whose lock keeps slot from meaning another key.
+func (s *Stream) offer(slot int32, f *Frame) {
+	s.mu.Lock()
+	wake := s.box.offer(slot, f)
+	s.mu.Unlock()
+	if wake {
+		s.poke()
+	}
+}
+
+func (s *Stream) poke() {
+	select {
+	case s.wake <- struct{}{}:
+	default: // a token is there: Run will look anyway
+	}
+}
+
+// Send writes e at once, before any pending frames. Events are written in the
+// order of the calls. When 16 wait, the oldest of e's name gives way to e, or
+// else the oldest of all: what was said last holds. After End it does nothing.
+func (s *Stream) Send(e Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return
+	}
+	if len(s.control) >= queueLimit {
+		sameName := func(old Event) bool { return old.Name == e.Name }
+		i := max(0, slices.IndexFunc(s.control, sameName))
+		s.control = slices.Delete(s.control, i, i+1)
+	}
+	s.control = append(s.control, e)
+	s.poke()
+}
+
+// Resnapshot writes what compose makes of the newest frames of keys that are not
+// yet written, nil where there is nothing new to say; they count as sent. It is
+// for keys that were added by [Hub.WatchHeld] and holds them back no longer. All
+// else that is pending is written before it.
+//
+// It returns false when the stream has ended or 16 snapshots wait; compose is not
+// called then, nor when the stream ends before its turn.
+func (s *Stream) Resnapshot(keys []Key, compose Compose) bool {
+	topics := make([]*topic, len(keys))
+	for i, k := range keys {
+		topics[i] = s.hub.topic(k)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended || len(s.snapshots) >= queueLimit {
+		return false
+	}
+	s.snapshots = append(s.snapshots, snapshot{topics, compose})
+	s.poke()
+	return true
+}
+
+// End makes Run write what was sent, then the final events, and return. Pending
+// frames are not written. The first call holds; later ones do nothing.
+func (s *Stream) End(final ...Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ended {
+		s.ended, s.final = true, final
+		s.poke()
+	}
+}
+
+// Close ends the stream and takes it out of the hub. Run does so when it
+// returns; a caller that may not get as far as Run closes the stream itself.
+// Closing again does nothing.
+func (s *Stream) Close() {
+	s.End()
+	s.mu.Lock()
+	s.closed = true // no watch is added from now on
+	slots := len(s.box.watches)
+	s.mu.Unlock()
+	for slot := range slots {
+		s.mu.Lock()
+		t := s.box.watches[slot].topic
+		s.mu.Unlock()
+		if t != nil {
+			s.hub.part(t, s)
+		}
+	}
+	s.hub.remove(s)
+}
+
+// Run writes the stream to sink until it is ended (nil), until ctx is (its
+// cause), or until a write fails. What Opening composes comes first, even if the
+// stream was ended before. Everything that is due is one write.
+func (s *Stream) Run(ctx context.Context, sink Sink) error {
+	defer s.Close()
+	w := writer{Stream: s, sink: sink}
+	if err := w.open(); err != nil {
+		return err
+	}
+	timer := time.NewTimer(time.Hour) // set before each wait
+	defer timer.Stop()
+	for {
+		if ended, err := w.flush(); ended || err != nil {
+			return err
+		}
+		if next := w.next(); next.IsZero() {
+			timer.Stop()
+		} else {
+			timer.Reset(time.Until(next))
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-s.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// A writer is the part of a stream that Run alone touches.
+type writer struct {
+	*Stream
+	sink    Sink
+	wrote   time.Time // anything
+	flushed time.Time // frames that were not urgent
+	ping    time.Time // when the next is due
+}
+
+// open writes what the stream begins with.
+func (w *writer) open() error {
+	now := time.Now()
+	w.wrote, w.ping = now, now.Add(w.opts.Ping)
+	compose := w.opts.Opening
+	if compose == nil {
+		w.mu.Lock()
+		w.box.opened = true
+		w.mu.Unlock()
+		return nil
+	}
+	cursor := w.cursor()
+	w.mu.Lock()
+	frames := w.box.open()
+	w.mu.Unlock()
+	w.opts.Opening = nil // it may hold on to much, and is done
+	w.flushed = now
+
+	b := newBatch()
+	defer b.recycle()
+	b.events(compose(frames, cursor))
+	return w.write(b)
+}
+
+// flush writes all that is due, which may be nothing.
+func (w *writer) flush() (ended bool, err error) {
+	now := time.Now()
+	b := newBatch()
+	defer b.recycle()
+	if w.due(now) {
+		// Before the take: a frame that is offered between the two is written
+		// under a cursor that does not cover it, and comes twice at worst.
+		b.cursor = w.cursor()
+	}
+	w.take(b, now)
+
+	b.events(b.control)
+	if !b.ended && w.opts.Ping > 0 && !now.Before(w.ping) {
+		b.event(w.opts.PingEvent())
+		if w.ping = w.ping.Add(w.opts.Ping); w.ping.Before(now) {
+			w.ping = now.Add(w.opts.Ping) // do not make up for pings missed in a long write
+		}
+	}
+	b.frames(w.hub.kinds)
+	b.compose()
+	b.events(b.final)
+	if len(b.out) == 0 && w.opts.Comment > 0 && !now.Before(w.wrote.Add(w.opts.Comment)) {
+		b.out = AppendComment(b.out, "")
+	}
+	return b.ended, w.write(b)
+}
+
+// due tells whether take would find frames or snapshots. A quiet mode would have
+// its place here and in take: nothing is due but control events.
+func (w *writer) due(now time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.ended && (w.box.counts[urgent] > 0 || w.allDue(now))
+}
+
+// allDue is due for frames that are not urgent. A snapshot takes them along, as
+// it could not have an id before them.
+func (w *writer) allDue(now time.Time) bool {
+	return len(w.snapshots) > 0 || w.box.counts[normal] > 0 && !now.Before(w.flushed.Add(w.opts.Coalesce))
+}
+
+// take moves what is due into b.
+func (w *writer) take(b *batch, now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	b.control, w.control = w.control, nil
+	if b.ended = w.ended; b.ended {
+		b.final = w.final
+		return
+	}
+	all := w.allDue(now)
+	if all {
+		w.flushed = now
+	}
+	if all || w.box.counts[urgent] > 0 {
+		b.shipments = w.box.take(b.shipments, all)
+	}
+	for _, s := range w.snapshots {
+		b.snapshots = append(b.snapshots, composition{w.box.release(s.topics), s.compose})
+	}
+	w.snapshots = nil
+	if w.box.pending() {
+		b.cursor = ""
+	}
+}
+
+// next returns when flush is to be called again if nothing wakes it, or zero.
+func (w *writer) next() (next time.Time) {
+	sooner := func(t time.Time) {
+		if next.IsZero() || t.Before(next) {
+			next = t
+		}
+	}
+	if w.opts.Comment > 0 {
+		sooner(w.wrote.Add(w.opts.Comment))
+	}
+	if w.opts.Ping > 0 {
+		sooner(w.ping)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.box.counts[normal] > 0 {
+		sooner(w.flushed.Add(w.opts.Coalesce))
+	}
+	return next
+}
+
+func (w *writer) cursor() string {
+	if w.opts.Cursor == nil {
+		return ""
+	}
+	return w.opts.Cursor()
+}
+
+func (w *writer) write(b *batch) error {
+	if len(b.out) == 0 {
+		return nil
+	}
+	if err := w.sink.Write(b.out); err != nil {
+		return fmt.Errorf("write stream: %w", err)
+	}
+	w.wrote = time.Now()
+	return nil
+}
