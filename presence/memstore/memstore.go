@@ -1,0 +1,193 @@
+// Package memstore keeps presence in the memory of one process: the embedded default, and the model that redisstore is held to.
+//
+// It is a whole store, with deadlines, grace, sweep, holds and beacons, for one instance; what it knows is gone with the process. Its
+// clock is that of the time package, so that tests can turn it (testing/synctest).
+package memstore
+
+import (
+	"context"
+	"crypto/rand"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/presently/presently/presence"
+)
+
+// Options say how a store behaves; they mean what they mean to redisstore.
+type Options struct {
+	TTL   time.Duration // length of a hold
+	Sweep time.Duration // how often lapsed sessions are looked for
+}
+
+const (
+	tombstones  = 20 // highest numbers of ended sessions kept per user, against late beats
+	purgeEvery  = time.Hour
+	beaconEvery = 500 * time.Millisecond
+)
+
+// Store implements presence.Store. It has one lane.
+type Store struct {
+	opts   Options
+	secret []byte
+
+	mu      sync.Mutex // guards what follows
+	feed    presence.Feed
+	users   map[string]*user
+	live    deadlines // all live sessions
+	head    presence.Head
+	version presence.Version // the highest given
+	tick    time.Time        // of the last sweep
+	held    time.Time
+}
+
+// user is a record with what nobody but the store needs to know.
+type user struct {
+	record   presence.Record
+	sessions map[string]*session
+	ended    []tombstone // oldest first
+}
+
+type session struct {
+	user, id string
+	idle     time.Duration // as of the last beat
+	hasSeq   bool
+	seq      int64 // highest seen
+	lastBeat time.Time
+	leftAt   time.Time // zero: has not left
+	deadline time.Time
+	place    int // in live
+}
+
+type tombstone struct {
+	session string
+	seq     int64
+}
+
+// New makes an empty store.
+func New(opts Options) *Store {
+	s := &Store{opts: opts, users: map[string]*user{}, feed: deaf{}, secret: make([]byte, 32)}
+	rand.Read(s.secret)
+	s.head.Epoch = time.Now().UnixMicro()
+	return s
+}
+
+// Lanes implements presence.Store.
+func (s *Store) Lanes() int { return 1 }
+
+// Lane implements presence.Store.
+func (s *Store) Lane(string) int { return 0 }
+
+// Ping implements presence.Store.
+func (s *Store) Ping(context.Context) error { return nil }
+
+// Secret implements presence.Store.
+func (s *Store) Secret(context.Context) ([]byte, error) { return s.secret, nil }
+
+// Heads implements presence.Store.
+func (s *Store) Heads(_ context.Context, lanes []int) ([]presence.Head, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Repeat([]presence.Head{s.head}, len(lanes)), nil
+}
+
+// Lookup implements presence.Store.
+func (s *Store) Lookup(_ context.Context, users []string) ([]presence.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	records := make([]presence.Record, len(users))
+	for i, u := range users {
+		records[i] = s.read(u)
+	}
+	return records, nil
+}
+
+// Sessions implements presence.Store.
+func (s *Store) Sessions(_ context.Context, name string) (presence.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.read(name)
+	for i := range r.Sessions {
+		live := s.users[name].sessions[r.Sessions[i].ID]
+		r.Sessions[i].LastBeat, r.Sessions[i].Deadline = wire(live.lastBeat), wire(live.deadline)
+		r.Sessions[i].Seq, r.Sessions[i].HasSeq = live.seq, live.hasSeq
+	}
+	return r, nil
+}
+
+// read copies what is known of a user.
+func (s *Store) read(name string) presence.Record {
+	r := presence.Record{User: name}
+	if u := s.users[name]; u != nil {
+		r = u.record
+		r.Sessions = slices.Clone(r.Sessions)
+	}
+	r.Head, r.AsOf = s.head, s.asOf()
+	return r
+}
+
+// asOf is a moment that is no later than now, and earlier than the version of any later change.
+func (s *Store) asOf() presence.Version {
+	return max(s.version, presence.VersionAt(time.Now())-1)
+}
+
+// write is one change in the making: the facts that it sets, and the version that they get.
+type write struct {
+	store   *Store
+	user    *user
+	now     time.Time
+	version presence.Version
+	facts   []presence.Fact
+}
+
+func (s *Store) begin(name string) *write {
+	u := s.users[name]
+	if u == nil {
+		u = &user{record: presence.Record{User: name}, sessions: map[string]*session{}}
+		s.users[name] = u
+	}
+	now := time.Now()
+	return &write{store: s, user: u, now: now, version: max(s.version+1, presence.VersionAt(now))}
+}
+
+func (w *write) set(f ...presence.Fact) {
+	w.user.record.Set(f...)
+	w.facts = append(w.facts, f...)
+}
+
+// commit announces the change, if it is one.
+func (w *write) commit(cause presence.Cause) {
+	if len(w.facts) == 0 {
+		return
+	}
+	s := w.store
+	s.version = w.version
+	s.head.Seq++
+	s.feed.Changed(presence.Change{
+		Head: s.head, Version: w.version, Cause: cause, User: w.user.record.User, Facts: w.facts,
+	})
+}
+
+// hush keeps a fact that nobody sees: it has no version and is not announced.
+func (w *write) hush(f presence.Fact) { w.user.record.Set(f) }
+
+// wire cuts a time to the precision that the wire and redisstore have.
+func wire(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
+
+// purge forgets users of whom nothing is left but an old last-seen time.
+func (s *Store) purge() {
+	now := time.Now()
+	maps.DeleteFunc(s.users, func(_ string, u *user) bool {
+		r := u.record
+		return len(u.sessions) == 0 && !r.Hiding.On && r.Chosen.At(presence.VersionAt(now)) == "" && now.Sub(r.Seen.At) > presence.SeenKept
+	})
+}
+
+type deaf struct{}
+
+func (deaf) Changed(presence.Change) {}
+func (deaf) Beacon(presence.Beacon)  {}
+func (deaf) Missed(int)              {}
+func (deaf) Lost()                   {}
+func (deaf) Found()                  {}
