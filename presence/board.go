@@ -62,9 +62,11 @@ type Board struct {
 	fence    fence
 	work     chan struct{} // one token: some lane is to be read again
 
-	mu    sync.Mutex // guards what follows
-	lost  bool
-	found bool // to be told once all lanes have been read again
+	mu      sync.Mutex // guards what follows
+	lost    bool
+	found   bool      // to be told once all lanes have been read again
+	newest  Version   // of all beacons
+	heardAt time.Time // when, by the clock of this process
 }
 
 type boardLane struct {
@@ -180,6 +182,34 @@ func (l *boardLane) beaconTime() Version {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.beacon
+}
+
+func (b *Board) hearTime(now Version) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now > b.newest {
+		b.newest, b.heardAt = now, time.Now()
+	}
+}
+
+// Clock is the store's time, as far as it is known here: that of the newest beacon, and what has passed since.
+func (b *Board) Clock() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.heardAt.IsZero() {
+		return time.Now().UTC()
+	}
+	return b.newest.Time().Add(time.Since(b.heardAt))
+}
+
+// Silence is how long no beacon has been heard.
+func (b *Board) Silence() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.heardAt.IsZero() {
+		return 1<<63 - 1
+	}
+	return time.Since(b.heardAt)
 }
 
 // Len is the number of records kept.
@@ -345,6 +375,7 @@ func (e *Entry) hear(c Change) {
 
 // Beacon implements Feed.
 func (b *Board) Beacon(n Beacon) {
+	b.hearTime(n.Now)
 	l := &b.lanes[n.Lane]
 	l.mu.Lock()
 	defer l.mu.Unlock()

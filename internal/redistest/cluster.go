@@ -2,8 +2,10 @@ package redistest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -180,22 +182,26 @@ func (c *Cluster) Client(t testing.TB) *redis.ClusterClient {
 	return client
 }
 
-// MasterOf returns the node that serves key now, as seen by the first node
-// that answers. A node whose process has ended is not asked.
+// MasterOf returns the node that serves key. Until the nodes notice that it
+// has died they still name the old one; while they elect another there is
+// none, and MasterOf waits.
 func (c *Cluster) MasterOf(ctx context.Context, key string) *Server {
 	c.t.Helper()
-	var err error
-	for _, n := range c.Nodes {
-		if n.proc.ended() {
-			continue
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	var master *Server
+	err := poll(ctx, func() (err error) {
+		asked := slices.IndexFunc(c.Nodes, func(n *Server) bool { return !n.proc.ended() })
+		if asked < 0 {
+			return stopPolling{errors.New("no node runs")}
 		}
-		var s *Server
-		if s, err = c.masterOf(ctx, n, key); err == nil {
-			return s
-		}
+		master, err = c.masterOf(ctx, c.Nodes[asked], key)
+		return err
+	})
+	if err != nil {
+		c.t.Fatalf("redistest: master of %q: %v", key, err)
 	}
-	c.t.Fatalf("redistest: master of %q: %v", key, err)
-	return nil
+	return master
 }
 
 func (c *Cluster) masterOf(ctx context.Context, asked *Server, key string) (*Server, error) {
@@ -205,16 +211,29 @@ func (c *Cluster) masterOf(ctx context.Context, asked *Server, key string) (*Ser
 	if err != nil {
 		return nil, err
 	}
-	ranges, err := client.ClusterSlots(ctx).Result()
+	shards, err := client.ClusterShards(ctx).Result()
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range ranges {
-		if int64(r.Start) <= slot && slot <= int64(r.End) {
-			return at(c.Nodes, r.Nodes[0].Addr)
+	for _, shard := range shards {
+		if addr, ok := masterAddr(shard, slot); ok {
+			return at(c.Nodes, addr)
 		}
 	}
 	return nil, fmt.Errorf("%s knows nobody for slot %d", asked.Addr(), slot)
+}
+
+// masterAddr is the address of the shard's master where the shard has slot.
+func masterAddr(shard redis.ClusterShard, slot int64) (string, bool) {
+	if !slices.ContainsFunc(shard.Slots, func(r redis.SlotRange) bool { return r.Start <= slot && slot <= r.End }) {
+		return "", false
+	}
+	// A master that failed is listed as one until it comes back.
+	i := slices.IndexFunc(shard.Nodes, func(n redis.Node) bool { return n.Role == "master" && n.Health == "online" })
+	if i < 0 {
+		return "", false
+	}
+	return net.JoinHostPort(shard.Nodes[i].IP, strconv.FormatInt(shard.Nodes[i].Port, 10)), true
 }
 
 func at(servers []*Server, addr string) (*Server, error) {

@@ -49,7 +49,7 @@ const (
 	// other test binaries under the race detector.
 	startLimit = 20 * time.Second
 	stopLimit  = 5 * time.Second
-	logTail    = 4 << 10 // bytes shown when a test fails; a start writes about 1 KiB
+	logTail    = 1 << 10 // bytes shown of each server when a test fails
 )
 
 // Server is one redis-server process, and what replaces it after a restart.
@@ -79,7 +79,8 @@ func Start(t testing.TB, args ...string) *Server {
 func launch(t testing.TB, conf string, args ...string) *Server {
 	t.Helper()
 	s := &Server{t: t, name: "redis", dir: t.TempDir(), port: reservePort(t), args: args}
-	// DEBUG SLEEP and its like are how faults are played.
+	// DEBUG SLEEP and its like are how faults are played. The delay, 5 s by
+	// default, is for more replicas to share a first copy.
 	s.conf = fmt.Sprintf(`port %d
 bind 127.0.0.1
 dir %q
@@ -87,6 +88,7 @@ daemonize no
 save ""
 appendonly no
 enable-debug-command local
+repl-diskless-sync-delay 0
 %s`, s.port, s.dir, conf)
 	s.spawn()
 	t.Cleanup(s.cleanup)

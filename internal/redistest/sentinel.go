@@ -59,13 +59,11 @@ func StartSentinel(t testing.TB, replicas int, quorum ...int) *Sentinel {
 }
 
 func (g *Sentinel) startServers(ctx context.Context, replicas int) error {
-	// A replica's first copy waits for others to share it, 5 s by default.
-	const conf = "repl-diskless-sync-delay 0\n"
-	master := launch(g.t, conf)
+	master := launch(g.t, "")
 	g.Servers = append(g.Servers, master)
 	for range replicas {
-		replicaOf := fmt.Sprintf("replicaof 127.0.0.1 %d\n", master.port)
-		g.Servers = append(g.Servers, launch(g.t, conf+replicaOf))
+		conf := fmt.Sprintf("replicaof 127.0.0.1 %d\n", master.port)
+		g.Servers = append(g.Servers, launch(g.t, conf))
 	}
 	for _, s := range g.Servers {
 		s.awaitReady()
