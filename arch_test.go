@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"io/fs"
 	"maps"
 	"os/exec"
 	"path"
@@ -265,6 +266,7 @@ func (p pkg) String() string {
 // root does until there is a main.go, imports nothing here.
 func packages(t *testing.T) []pkg {
 	t.Helper()
+	lookAround(t)
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-e", "-json=ImportPath,Name,Dir,GoFiles,Imports", "./...")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -287,6 +289,24 @@ func packages(t *testing.T) []pkg {
 		default:
 			t.Fatalf("go list: %v", err)
 		}
+	}
+}
+
+// lookAround reads the module's directories. What `go list` reads is unknown to
+// the test cache, which would go on showing the result from before a new file.
+func lookAround(t *testing.T) {
+	t.Helper()
+	err := filepath.WalkDir(".", func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return err
+		}
+		if slices.Contains([]string{".git", ".cache", "dist", "node_modules"}, d.Name()) {
+			return fs.SkipDir
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
