@@ -62,11 +62,18 @@ type Board struct {
 	fence    fence
 	work     chan struct{} // one token: some lane is to be read again
 
+	mu    sync.Mutex // guards what follows; held while the listener is told
+	lost  bool
+	found bool // to be told once all lanes have been read again
+
+	clock boardClock
+}
+
+// boardClock follows the store's time.
+type boardClock struct {
 	mu      sync.Mutex // guards what follows
-	lost    bool
-	found   bool      // to be told once all lanes have been read again
-	newest  Version   // of all beacons
-	heardAt time.Time // when, by the clock of this process
+	newest  Version    // of all beacons
+	heardAt time.Time  // when, by the clock of this process
 }
 
 type boardLane struct {
@@ -184,32 +191,32 @@ func (l *boardLane) beaconTime() Version {
 	return l.beacon
 }
 
-func (b *Board) hearTime(now Version) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if now > b.newest {
-		b.newest, b.heardAt = now, time.Now()
+func (c *boardClock) hear(now Version) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now > c.newest {
+		c.newest, c.heardAt = now, time.Now()
 	}
 }
 
 // Clock is the store's time, as far as it is known here: that of the newest beacon, and what has passed since.
 func (b *Board) Clock() time.Time {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.heardAt.IsZero() {
+	b.clock.mu.Lock()
+	defer b.clock.mu.Unlock()
+	if b.clock.heardAt.IsZero() {
 		return time.Now().UTC()
 	}
-	return b.newest.Time().Add(time.Since(b.heardAt))
+	return b.clock.newest.Time().Add(time.Since(b.clock.heardAt))
 }
 
 // Silence is how long no beacon has been heard.
 func (b *Board) Silence() time.Duration {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.heardAt.IsZero() {
+	b.clock.mu.Lock()
+	defer b.clock.mu.Unlock()
+	if b.clock.heardAt.IsZero() {
 		return 1<<63 - 1
 	}
-	return time.Since(b.heardAt)
+	return time.Since(b.clock.heardAt)
 }
 
 // Len is the number of records kept.
@@ -375,7 +382,7 @@ func (e *Entry) hear(c Change) {
 
 // Beacon implements Feed.
 func (b *Board) Beacon(n Beacon) {
-	b.hearTime(n.Now)
+	b.clock.hear(n.Now)
 	l := &b.lanes[n.Lane]
 	l.mu.Lock()
 	defer l.mu.Unlock()

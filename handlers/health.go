@@ -1,0 +1,42 @@
+package handlers
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/presently/presently/api"
+)
+
+// leastPatience keeps readiness from flapping where sessions live so shortly that a third of their TTL is next to nothing.
+const leastPatience = 2 * time.Second
+
+// GetHealth implements GET /healthz: the process is alive, whatever Redis is.
+func (s *Server) GetHealth(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, api.Health{Status: api.HealthStatusOk})
+}
+
+// GetReadiness implements GET /readyz: the instance should get traffic unless it is about to stop, or has not heard of the store for a
+// third of a TTL. Sooner would take every instance out for a hiccup that costs nobody anything.
+func (s *Server) GetReadiness(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case s.draining.Load():
+		s.fail(w, r, errDraining())
+	case s.board.Silence() > max(leastPatience, s.tracker.Policy.TTL/3):
+		s.fail(w, r, &failure{code: api.ProblemCodeStoreUnavailable, detail: "Nothing has been heard of the store for too long.", after: retryAfter()})
+	default:
+		answer(w, http.StatusOK, api.Health{Status: api.HealthStatusOk})
+	}
+}
+
+// GetContract implements GET /openapi.yaml.
+func (s *Server) GetContract(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/yaml; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-cache")
+	w.Write(s.opts.Contract) //nolint:errcheck // the client has gone
+}
+
+// GetDocs implements GET /docs.
+func (s *Server) GetDocs(w http.ResponseWriter, r *http.Request) { s.opts.Docs.ServeHTTP(w, r) }
+
+// GetHome implements GET /.
+func (s *Server) GetHome(w http.ResponseWriter, r *http.Request) { s.opts.Home.ServeHTTP(w, r) }

@@ -1,0 +1,155 @@
+package handlers
+
+import (
+	"math/rand/v2"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/presently/presently/api"
+	"github.com/presently/presently/presence"
+)
+
+const leavePurpose = "leave"
+
+// Heartbeat implements POST /v1/presence/heartbeat.
+func (s *Server) Heartbeat(w http.ResponseWriter, r *http.Request, params api.HeartbeatParams) {
+	body, err := decode[api.Beat](w, r, bodyLimit)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	minimal := params.Prefer != nil && prefersMinimal(*params.Prefer)
+	beat := heartbeatOf(body, identity(r), minimal)
+	out, err := s.tracker.Heartbeat(r.Context(), beat)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	next := jitter(s.tracker.Policy.Heartbeat, 0.1)
+	w.Header().Set("Presence-Next-Ms", strconv.FormatInt(next.Milliseconds(), 10))
+	w.Header().Set("Cache-Control", "no-store")
+	if minimal {
+		w.Header().Set("Preference-Applied", "return=minimal")
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	leave, err := s.sealer.seal(r.Context(), leavePurpose, beat.User, beat.Session)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	session, err := s.beatenSession(r, beat, out)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	answer(w, http.StatusOK, api.BeatAnswer{
+		Presence: presenceOf(out.Record.View(presence.Self, out.Record.AsOf), out.Record.AsOf),
+		Session:  session, NextMs: next.Milliseconds(),
+		TTLMs:       s.tracker.Policy.SessionTTL(beat.Hidden).Milliseconds(),
+		IdleAfterMs: s.tracker.Policy.IdleAfter.Milliseconds(),
+		LeaveToken:  leave,
+	})
+}
+
+func heartbeatOf(b api.Beat, who Identity, minimal bool) presence.Heartbeat {
+	h := presence.Heartbeat{
+		User: who.User, Profile: who.Profile, Session: b.SessionID, Device: b.Device, Seq: b.Seq, Minimal: minimal,
+		Hidden: b.Visibility != nil && *b.Visibility == api.VisibilityHidden,
+	}
+	if b.IdleMs != nil {
+		h.Idle = time.Duration(*b.IdleMs) * time.Millisecond
+	}
+	if b.State != nil {
+		h.State = presence.Status(*b.State)
+		if *b.State == api.BeatStateIdle {
+			h.State = presence.Away
+		}
+	}
+	return h
+}
+
+// beatenSession is the session as a beat has left it.
+func (s *Server) beatenSession(r *http.Request, beat presence.Heartbeat, out presence.Beaten) (api.Session, error) {
+	if !out.Old {
+		session, _ := out.Record.Session(beat.Session)
+		session.LastBeat = out.Record.AsOf.Time()
+		session.Deadline = session.LastBeat.Add(session.TTL)
+		if beat.Seq != nil {
+			session.Seq, session.HasSeq = *beat.Seq, true
+		}
+		return sessionOf(session), nil
+	}
+	// An old beat moved no deadline, so the present one has to be read.
+	record, err := s.tracker.Sessions(r.Context(), beat.User)
+	if err != nil {
+		return api.Session{}, err
+	}
+	if session, ok := record.Session(beat.Session); ok {
+		return sessionOf(session), nil
+	}
+	at := record.AsOf.Time() // the session has ended, and this beat came too late to change that
+	return sessionOf(presence.Session{ID: beat.Session, State: presence.Away, Left: true, Started: at, LastBeat: at, Deadline: at}), nil
+}
+
+// prefersMinimal reads the Prefer header of RFC 7240, as far as it concerns us.
+func prefersMinimal(prefer string) bool {
+	for p := range strings.SplitSeq(prefer, ",") {
+		p, _, _ = strings.Cut(p, ";")
+		name, value, _ := strings.Cut(strings.TrimSpace(p), "=")
+		if strings.EqualFold(strings.TrimSpace(name), "return") && strings.EqualFold(strings.Trim(strings.TrimSpace(value), `"`), "minimal") {
+			return true
+		}
+	}
+	return false
+}
+
+// jitter spreads a duration by a share of it either way.
+func jitter(d time.Duration, share float64) time.Duration {
+	return d + time.Duration((rand.Float64()*2-1)*share*float64(d))
+}
+
+// Leave implements POST /v1/presence/leave. Its only credential is in the body, because sendBeacon can send no header, and what becomes of
+// it is told to nobody.
+func (s *Server) Leave(w http.ResponseWriter, r *http.Request) {
+	token, err := leaveToken(w, r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	parts, ok, err := s.sealer.open(r.Context(), leavePurpose, token)
+	if err == nil && ok && len(parts) == 2 {
+		err = s.tracker.Leave(r.Context(), parts[0], parts[1])
+	}
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusAccepted)
+}
+
+func leaveToken(w http.ResponseWriter, r *http.Request) (string, error) {
+	t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err == nil && t == "application/json" {
+		body, err := decode[api.Leave](w, r, bodyLimit)
+		return body.LeaveToken, err
+	}
+	if err != nil || t != "text/plain" {
+		return "", failf(api.ProblemCodeUnsupportedMediaType, "Send Content-Type: application/json or text/plain.")
+	}
+	text, err := readBody(w, r, bodyLimit)
+	if err != nil {
+		return "", err
+	}
+	token := strings.TrimSpace(string(text))
+	if !strings.HasPrefix(token, "{") {
+		return token, nil
+	}
+	var body api.Leave
+	err = unmarshal(text, &body)
+	return body.LeaveToken, err
+}

@@ -1,0 +1,51 @@
+package handlers
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"slices"
+	"strconv"
+
+	"github.com/presently/presently/presence"
+)
+
+const placePurpose = "place"
+
+// place knows the ids of one stream's events: each stands for a moment up to which everything was seen, and is sealed with whom and what
+// the stream was for, so that it means nothing to another stream.
+type place struct {
+	sealer *sealer
+	about  string // a digest of the viewer and his watch list
+}
+
+// newPlace makes the ids of a stream. It has the sealer get its key now, because an id cannot fail later.
+func (s *Server) newPlace(ctx context.Context, viewer string, users []string) (*place, error) {
+	if _, err := s.sealer.sharedKey(ctx); err != nil {
+		return nil, err
+	}
+	h := sha256.New()
+	for _, id := range append([]string{viewer}, slices.Sorted(slices.Values(users))...) {
+		h.Write([]byte(id))
+		h.Write([]byte{'\n'}) // which no id has
+	}
+	return &place{sealer: &s.sealer, about: base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:12])}, nil
+}
+
+func (p *place) id(at presence.Version) string {
+	if at == 0 {
+		return "" // no beacon yet: nothing can be promised
+	}
+	id, _ := p.sealer.seal(context.Background(), placePurpose, strconv.FormatInt(int64(at), 36), p.about) // the key is there
+	return id
+}
+
+// read tells the moment that an id stands for; ok is false where it is none of this stream's.
+func (p *place) read(id string) (at presence.Version, ok bool) {
+	parts, ok, _ := p.sealer.open(context.Background(), placePurpose, id)
+	if !ok || len(parts) != 2 || parts[1] != p.about {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(parts[0], 36, 64)
+	return presence.Version(n), err == nil
+}

@@ -1,0 +1,159 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/presently/presently/api"
+	"github.com/presently/presently/presence"
+)
+
+// failure is an error made for the client: one code of the contract, and what to do about it.
+type failure struct {
+	code   api.ProblemCode
+	detail string
+	fields []api.FieldError
+	after  time.Duration // Retry-After
+	scope  string        // that was needed
+	allow  string        // methods that would do
+	cause  error         // for the log alone
+}
+
+func (f *failure) Error() string {
+	if f.cause != nil {
+		return fmt.Sprintf("%s: %v", f.detail, f.cause)
+	}
+	return f.detail
+}
+
+func (f *failure) Unwrap() error { return f.cause }
+
+func failf(code api.ProblemCode, format string, args ...any) *failure {
+	return &failure{code: code, detail: fmt.Sprintf(format, args...)}
+}
+
+// invalid says what is wrong with one field, or with a parameter (pointer "/name").
+func invalid(pointer, detail string) *failure {
+	return &failure{
+		code: api.ProblemCodeValidationFailed, detail: strings.TrimPrefix(pointer, "/") + ": " + detail,
+		fields: []api.FieldError{{Pointer: pointer, Detail: detail}},
+	}
+}
+
+// problems is the one place where a code meets its status.
+var problems = map[api.ProblemCode]struct {
+	status int
+	title  string
+}{
+	api.ProblemCodeMalformedJSON:        {http.StatusBadRequest, "The body is not one well-formed JSON document"},
+	api.ProblemCodeValidationFailed:     {http.StatusBadRequest, "Something in the request is not as it must be"},
+	api.ProblemCodeMissingToken:         {http.StatusUnauthorized, "A token is needed"},
+	api.ProblemCodeInvalidToken:         {http.StatusUnauthorized, "The token is not valid"},
+	api.ProblemCodeTokenExpired:         {http.StatusUnauthorized, "The token has expired"},
+	api.ProblemCodeInsufficientScope:    {http.StatusForbidden, "The token does not grant this"},
+	api.ProblemCodeOriginNotAllowed:     {http.StatusForbidden, "This page may not use the cookie"},
+	api.ProblemCodeNotFound:             {http.StatusNotFound, "There is no such path"},
+	api.ProblemCodeMethodNotAllowed:     {http.StatusMethodNotAllowed, "This path has no such method"},
+	api.ProblemCodeBodyTooLarge:         {http.StatusRequestEntityTooLarge, "The body is too large"},
+	api.ProblemCodeUnsupportedMediaType: {http.StatusUnsupportedMediaType, "The content type is not one that is understood here"},
+	api.ProblemCodeTooManySessions:      {http.StatusTooManyRequests, "The user has too many sessions"},
+	api.ProblemCodeTooManyStreams:       {http.StatusTooManyRequests, "The user has too many streams open"},
+	api.ProblemCodeStoreUnavailable:     {http.StatusServiceUnavailable, "The store does not answer"},
+	api.ProblemCodeDraining:             {http.StatusServiceUnavailable, "This instance is about to stop"},
+	api.ProblemCodeInternal:             {http.StatusInternalServerError, "Something went wrong on our side"},
+}
+
+// failureOf finds out what to tell the client of an error. What is not meant for him he does not learn.
+func failureOf(err error) *failure {
+	var f *failure
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &f):
+		return f
+	case errors.Is(err, errTokenMissing):
+		return &failure{code: api.ProblemCodeMissingToken, detail: "Send a token: Authorization: Bearer <token>.", cause: err}
+	case errors.Is(err, errTokenExpired):
+		return &failure{code: api.ProblemCodeTokenExpired, detail: "Get a fresh token and try again.", cause: err}
+	case errors.Is(err, errTokenInvalid):
+		return &failure{code: api.ProblemCodeInvalidToken, detail: "Get another token: " + tokenFault(err) + ".", cause: err}
+	case errors.As(err, &tooLarge):
+		return &failure{code: api.ProblemCodeBodyTooLarge, detail: fmt.Sprintf("Send at most %d bytes.", tooLarge.Limit), cause: err}
+	case errors.Is(err, presence.ErrTooManySessions):
+		return &failure{code: api.ProblemCodeTooManySessions, detail: "End a session, or wait until one lapses; those that are live stay.", after: time.Minute, cause: err}
+	case errors.Is(err, presence.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+		return &failure{code: api.ProblemCodeStoreUnavailable, detail: "Try again in a moment, over a new connection. Nobody is made offline by this.", after: retryAfter(), cause: err}
+	}
+	return &failure{code: api.ProblemCodeInternal, detail: "Try again, and tell us the requestId if it stays.", cause: err}
+}
+
+// tokenFault is what may be said of why a token is invalid: our own words, never the token's.
+func tokenFault(err error) string {
+	detail, _ := strings.CutPrefix(err.Error(), errTokenInvalid.Error()+": ")
+	return detail
+}
+
+// retryAfter is when to come back to a store that is away: spread, so that not everybody does so at once.
+func retryAfter() time.Duration { return time.Duration(1+rand.IntN(5)) * time.Second }
+
+// fail answers a request with an error.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() != nil {
+		return // nobody is there to be told
+	}
+	f := failureOf(err)
+	p := f.problem(r)
+	s.logFailure(r, f, p)
+	if wantsErrorsAsStream(r) {
+		s.failStream(w, r, f, p)
+		return
+	}
+	h := w.Header()
+	f.headers(h, int(p.Status))
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	writeBody(w, int(p.Status), p)
+}
+
+func (f *failure) problem(r *http.Request) api.Problem {
+	known := problems[f.code]
+	path := r.URL.EscapedPath()
+	return api.Problem{
+		Type: "https://presently.dev/problems/" + string(f.code), Title: known.title, Status: int32(known.status),
+		Code: f.code, Detail: f.detail, Errors: f.fields, Instance: &path, RequestID: requestID(r.Context()),
+	}
+}
+
+// headers sets what a client needs to know besides the body.
+func (f *failure) headers(h http.Header, status int) {
+	switch f.code {
+	case api.ProblemCodeMissingToken: // RFC 6750, section 3: no error code where no token was sent
+		h.Set("WWW-Authenticate", `Bearer realm="presently"`)
+	case api.ProblemCodeInvalidToken:
+		h.Set("WWW-Authenticate", `Bearer realm="presently", error="invalid_token", error_description="the token is not valid"`)
+	case api.ProblemCodeTokenExpired:
+		h.Set("WWW-Authenticate", `Bearer realm="presently", error="invalid_token", error_description="the token has expired"`)
+	case api.ProblemCodeInsufficientScope:
+		h.Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="presently", error="insufficient_scope", scope=%q`, f.scope))
+	}
+	if f.allow != "" {
+		h.Set("Allow", f.allow)
+	}
+	if f.after > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(f.after.Round(time.Second)/time.Second)))
+	}
+	if status == http.StatusServiceUnavailable {
+		h.Set("Connection", "close") // so that the client moves to an instance that can see
+	}
+}
+
+func (s *Server) logFailure(r *http.Request, f *failure, p api.Problem) {
+	if p.Status >= http.StatusInternalServerError && f.code != api.ProblemCodeDraining {
+		s.log.ErrorContext(r.Context(), "request failed", "code", f.code, "method", r.Method, "path", p.Instance, "requestId", p.RequestID, "error", f.cause)
+	}
+}

@@ -1,0 +1,262 @@
+package handlers
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/go-chi/cors"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/presently/presently/api"
+	"github.com/presently/presently/presence"
+	"github.com/presently/presently/sse"
+)
+
+// Options are what a Server is made of.
+type Options struct {
+	Tracker *presence.Tracker
+	Tokens  *Verifier
+
+	Coalesce     time.Duration // least time between two flushes of presence on one stream
+	Drain        time.Duration // over which streams are ended when the process stops
+	StreamMaxAge time.Duration
+
+	Origins  []string // that browsers may ask from; none: no CORS, and no writes by cookie from elsewhere
+	Contract []byte   // openapi.yaml
+	Docs     http.Handler
+	Home     http.Handler
+	Log      *slog.Logger
+}
+
+// Server answers all requests. It is safe for concurrent use.
+type Server struct {
+	opts     Options
+	tracker  *presence.Tracker
+	board    *presence.Board
+	feed     *feed
+	hub      *sse.Hub
+	streams  streamCount
+	sealer   sealer
+	log      *slog.Logger
+	router   http.Handler
+	draining atomic.Bool
+}
+
+var _ api.ServerInterface = (*Server)(nil)
+
+// New makes a server. Streams live only while Run runs.
+func New(opts Options) *Server {
+	s := &Server{opts: opts, tracker: opts.Tracker, hub: sse.NewHub(kinds), log: opts.Log}
+	s.streams.open = map[string]int{}
+	s.sealer.secret = opts.Tracker.Secret
+	s.feed = &feed{hub: s.hub}
+	s.board = presence.NewBoard(opts.Tracker.Store, s.feed)
+	s.feed.clock = s.board.Clock
+	s.router = s.routes()
+	return s
+}
+
+// Run keeps the board in step with the store until ctx ends.
+func (s *Server) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.tracker.Run(ctx, s.board) })
+	g.Go(func() error { return s.board.Run(ctx) })
+	if err := g.Wait(); err != nil {
+		return fmt.Errorf("follow the store: %w", err)
+	}
+	return nil
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.router.ServeHTTP(w, r) }
+
+func (s *Server) routes() http.Handler {
+	r := chi.NewRouter()
+	r.Use(identify, s.recoverer)
+	if len(s.opts.Origins) > 0 {
+		r.Use(cors.Handler(cors.Options{
+			AllowedOrigins:   s.opts.Origins,
+			AllowedMethods:   []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"},
+			AllowedHeaders:   []string{"Authorization", "Content-Type", "If-Match", "Last-Event-ID", "Prefer"},
+			ExposedHeaders:   []string{"Presence-Next-Ms", "ETag", "Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-Id"},
+			AllowCredentials: true,
+			MaxAge:           600,
+		}))
+	}
+	r.Use(rawPath, middleware.GetHead)
+	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, r, failf(api.ProblemCodeNotFound, "See /docs for what there is."))
+	})
+	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) {
+		allow := allowed(r, req)
+		s.fail(w, req, &failure{code: api.ProblemCodeMethodNotAllowed, detail: "Use one of " + allow + ".", allow: allow})
+	})
+	r.Handle("/docs/*", s.opts.Docs)
+	return api.HandlerWithOptions(s, api.ChiServerOptions{
+		BaseRouter:       r,
+		Middlewares:      []api.MiddlewareFunc{s.authorize},
+		ErrorHandlerFunc: s.failParameter,
+	})
+}
+
+// rawPath makes chi match the path as it came, so that the generated code, which decodes each parameter, decodes it exactly once. Where a
+// path has no unusual escapes, net/http leaves RawPath empty, and chi would match, and decode, the decoded one.
+func rawPath(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.URL.RawPath = r.URL.EscapedPath()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// allowed are the methods that a path has.
+func allowed(routes chi.Routes, r *http.Request) string {
+	var methods []string
+	for _, m := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
+		if routes.Match(chi.NewRouteContext(), m, r.URL.EscapedPath()) {
+			methods = append(methods, m)
+			if m == "GET" {
+				methods = append(methods, "HEAD")
+			}
+		}
+	}
+	return strings.Join(methods, ", ")
+}
+
+// failParameter answers a request whose parameters cannot be read; one without a valid token learns only that.
+func (s *Server) failParameter(w http.ResponseWriter, r *http.Request, err error) {
+	if _, refused := s.admit(r); refused != nil {
+		err = refused
+	} else {
+		err = parameterFailure(err)
+	}
+	s.fail(w, r, err)
+}
+
+func parameterFailure(err error) error {
+	name, detail := "", "cannot be read"
+	switch e := err.(type) { //nolint:errorlint // the generated code does not wrap them
+	case *api.InvalidParamFormatError:
+		name = e.ParamName
+	case *api.RequiredParamError:
+		name, detail = e.ParamName, "is needed"
+	case *api.RequiredHeaderError:
+		name, detail = e.ParamName, "is needed"
+	case *api.TooManyValuesForParamError:
+		name, detail = e.ParamName, "is given more than once"
+	case *api.UnescapedCookieParamError:
+		name = e.ParamName
+	case *api.UnmarshalingParamError:
+		name = e.ParamName
+	}
+	return invalid("/"+name, detail)
+}
+
+type contextKey int
+
+const (
+	keyRequestID contextKey = iota
+	keyIdentity
+)
+
+// identify gives each request an id, under which the log knows it too.
+func identify(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := randomID()
+		w.Header().Set("X-Request-Id", id)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), keyRequestID, id)))
+	})
+}
+
+func requestID(ctx context.Context) string {
+	id, _ := ctx.Value(keyRequestID).(string)
+	return id
+}
+
+func randomID() string {
+	var b [8]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+// recoverer keeps a bug in one request from ending the process.
+func (s *Server) recoverer(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			v := recover()
+			if v == nil {
+				return
+			}
+			if v == http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
+				panic(v)
+			}
+			s.log.ErrorContext(r.Context(), "panic", "value", v, "requestId", requestID(r.Context()), "stack", string(debug.Stack()))
+			s.fail(w, r, fmt.Errorf("panic: %v", v))
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// authorize lets a request pass whose token grants what the contract asks for, and notes who it is.
+func (s *Server) authorize(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		who, err := s.admit(r)
+		if err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), keyIdentity, who)))
+	})
+}
+
+// admit finds out who asks. The scopes that an operation needs come from the contract, through the generated code; one without any
+// is for everybody.
+func (s *Server) admit(r *http.Request) (Identity, error) {
+	needed, protected := r.Context().Value(api.BearerScopes).([]string)
+	if !protected {
+		return Identity{}, nil
+	}
+	who, byCookie, err := s.opts.Tokens.Authenticate(r)
+	if err != nil {
+		return Identity{}, err
+	}
+	for _, scope := range needed {
+		if !who.Scopes.Has(scope) {
+			return Identity{}, &failure{code: api.ProblemCodeInsufficientScope, detail: "Get a token with the scope " + scope + ".", scope: scope}
+		}
+	}
+	if byCookie && !s.mayUseCookie(r) {
+		return Identity{}, failf(api.ProblemCodeOriginNotAllowed, "Send the token as Authorization: Bearer, or have this page's origin listed in PRESENTLY_CORS_ORIGINS.")
+	}
+	return who, nil
+}
+
+// mayUseCookie tells whether a request that a browser may have sent by itself, with the cookie, comes from a page that may do that. Reading is harmless:
+// without CORS the page does not get to see the answer.
+func (s *Server) mayUseCookie(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		return true
+	}
+	origin := r.Header.Get("Origin")
+	scheme := "http://"
+	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
+		scheme = "https://"
+	}
+	return origin != "" && (origin == scheme+r.Host || slices.Contains(s.opts.Origins, origin))
+}
+
+func identity(r *http.Request) Identity {
+	who, _ := r.Context().Value(keyIdentity).(Identity)
+	return who
+}

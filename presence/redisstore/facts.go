@@ -1,0 +1,140 @@
+package redisstore
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/presently/presently/presence"
+)
+
+// Facts are stored as fields of a hash, and travel in changes as lines "field=value" of the same form, so that one decoder reads both.
+// A value is a list of parts, separated by "|"; new parts are added at its end, and readers ignore what they do not know: two versions of the
+// program may run side by side. lua/prelude.lua has the order of a session's parts.
+
+// fact decodes one field. Fields that are no fact, or not known to this version, are not ok.
+func fact(field, value string) (f presence.Fact, ok bool) {
+	kind, id, _ := strings.Cut(field, ":")
+	v := parts(value)
+	switch kind {
+	case "s":
+		return session(id, v), true
+	case "c":
+		return presence.Chosen{Status: presence.Status(v.text()), Until: v.time(), Input: v.time(), Version: v.version()}, true
+	case "p":
+		return profile(&v), true
+	case "e":
+		return presence.Seen{At: v.time(), Input: v.time(), Version: v.version()}, true
+	case "h":
+		return presence.Hiding{On: v.flag(), At: v.time(), Seen: v.time(), Shown: v.version(), Version: v.version(), Profile: profile(&v)}, true
+	}
+	return nil, false
+}
+
+func session(id string, v parts) presence.Session {
+	s := presence.Session{
+		ID: id, State: presence.Status(v.text()), Idle: v.flag(), Device: v.text(), Version: v.version(),
+		Hidden: v.flag(), TTL: v.duration(), Started: v.time(), Input: v.time(),
+	}
+	s.Seq, s.HasSeq = v.maybe()
+	s.Instance = v.text()
+	v.skip(2) // fingerprints of what the session says, which only scripts compare
+	s.Left = v.text() != ""
+	return s
+}
+
+func profile(v *parts) presence.Profile {
+	return presence.Profile{Name: v.text(), Avatar: v.text(), Version: v.version()}
+}
+
+// packProfile is the profile as scripts take it: all parts but its version.
+func packProfile(p presence.Profile) string { return escape(p.Name) + "|" + escape(p.Avatar) }
+
+// parts are the parts of a value not read yet. Missing ones read as zero.
+type parts string
+
+func (p *parts) next() string {
+	part, rest, _ := strings.Cut(string(*p), "|")
+	*p = parts(rest)
+	return part
+}
+
+func (p *parts) skip(n int) {
+	for range n {
+		p.next()
+	}
+}
+
+func (p *parts) text() string { return unescape(p.next()) }
+func (p *parts) flag() bool   { return p.next() == "1" }
+
+func (p *parts) maybe() (int64, bool) {
+	n, err := strconv.ParseInt(p.next(), 10, 64)
+	return n, err == nil
+}
+
+func (p *parts) version() presence.Version {
+	n, _ := p.maybe()
+	return presence.Version(n)
+}
+
+func (p *parts) duration() time.Duration {
+	n, _ := p.maybe()
+	return time.Duration(n) * time.Millisecond
+}
+
+func (p *parts) time() time.Time {
+	n, _ := p.maybe()
+	return millis(n)
+}
+
+func millis(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(n).UTC()
+}
+
+// escape makes text that can be a part of a value: it has no separator, and nothing that ends a line.
+func escape(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool { return mustEscape(byte(min(r, 0x80))) }) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for i := range len(s) {
+		if mustEscape(s[i]) {
+			b.WriteByte('%')
+			b.WriteByte(hexDigits[s[i]>>4])
+			b.WriteByte(hexDigits[s[i]&15])
+			continue
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+const hexDigits = "0123456789ABCDEF"
+
+func mustEscape(c byte) bool { return c < ' ' || c == 0x7f || c == '|' || c == '%' }
+
+// unescape undoes escape. What escape did not make stays as it is.
+func unescape(s string) string {
+	at := strings.IndexByte(s, '%')
+	if at < 0 {
+		return s
+	}
+	var b strings.Builder
+	for ; at >= 0; at = strings.IndexByte(s, '%') {
+		b.WriteString(s[:at])
+		n, err := strconv.ParseUint(s[at+1:min(at+3, len(s))], 16, 8)
+		if err != nil || at+3 > len(s) {
+			b.WriteByte('%')
+			s = s[at+1:]
+			continue
+		}
+		b.WriteByte(byte(n))
+		s = s[at+3:]
+	}
+	b.WriteString(s)
+	return b.String()
+}

@@ -1,0 +1,47 @@
+package redisstore
+
+import (
+	"strconv"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// secretKey is the one key that belongs to no partition.
+const secretKey = "presently:secret"
+
+// partition names the keys of one partition. They share a hash tag, so that one script may touch all of them on a cluster. The number of
+// partitions is part of the tag: instances that disagree about it do not meet, instead of taking each other's users for lost.
+type partition struct {
+	meta  string // hash: epoch, seq, ver (highest version), tick (of the last sweep), held, beacon, process
+	beats string // sorted set: live sessions by deadline
+	left  string // sorted set: sessions in their grace by its end
+	lane  string // pub/sub channel
+
+	prefix string
+}
+
+// newPartition names partition i of n. Channels, unlike keys, are shared by all databases of a Redis, so theirs says which one it is of.
+func newPartition(n, i, db int) partition {
+	prefix := "presently:{" + strconv.Itoa(n) + "." + strconv.Itoa(i) + "}:"
+	p := partition{prefix: prefix, meta: prefix + "meta", beats: prefix + "beats", left: prefix + "left", lane: prefix + "lane"}
+	if db != 0 {
+		p.lane += "." + strconv.Itoa(db)
+	}
+	return p
+}
+
+// An id is always the tail of its key, so that none can reach another's.
+
+// facts is the hash of what is known of a user. It has a TTL.
+func (p *partition) facts(user string) string { return p.prefix + "u:" + user }
+
+// settings is the hash of what a user has decided about others. It has no TTL: nobody appears by the clock alone.
+func (p *partition) settings(user string) string { return p.prefix + "s:" + user }
+
+// member is a session's name in beats and left.
+func member(says, session, user string) string { return says + session + ":" + user }
+
+// numberOf is the name in beats beside which the highest number of a session stands. No member begins so.
+func numberOf(member string) string { return "#" + member }
+
+func partitionOf(user string, n int) int { return int(xxhash.Sum64String(user) % uint64(n)) }

@@ -1,0 +1,147 @@
+-- prelude: what every script begins with, after clock.lua.
+--   KEYS[1..3]  meta, beats and left of one partition; the user's keys follow where a script is about one user
+--   ARGV[1]     the channel of the partition's lane
+-- All keys of a partition share a hash tag, so that sweep may derive the keys of the users that it finds in beats.
+--
+-- Numbers leave Lua through int(): tostring() would round them to 14 digits.
+
+local META, BEATS, LEFT, LANE = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
+local MS = math.floor(US / 1000)
+local KEPT = 2592000000 -- 30 days in ms: how long facts outlive the last write
+local UNSWEPT = 4102444800000 -- hold of an epoch that no sweep has seen yet; the sweep sets the true one
+
+-- A score in beats is the deadline in ms, and in its low bits how long before the beat the newest input was. 2^53 holds this until 2039.
+local GRAIN, IDLE_MS = 4096, 250
+-- The highest number of a session stands beside it, in a member of its own ('#' and the session's), as a negative score.
+local SEQ_BASE = 9007199254740992
+
+-- The parts of a session's field, in order. Readers ignore further parts, and writers keep them.
+local STATE, IDLE, DEVICE, VERSION, HIDDEN, TTL, STARTED, INPUT = 1, 2, 3, 4, 5, 6, 7, 8
+local SEQ, INSTANCE, SAYS, PROFILE, LEFT_AT, LAST_BEAT, LAST_INPUT = 9, 10, 11, 12, 13, 14, 15
+
+local function int(n) return string.format('%.0f', n) end
+
+local function split(packed)
+  local parts, n, from = {}, 0, 1
+  while true do
+    local at = string.find(packed, '|', from, true)
+    n = n + 1
+    if not at then
+      parts[n] = string.sub(packed, from)
+      return parts
+    end
+    parts[n] = string.sub(packed, from, at - 1)
+    from = at + 1
+  end
+end
+
+local function pack(parts) return table.concat(parts, '|') end
+
+local epoch, seq, ver
+do
+  local meta = redis.call('HMGET', META, 'epoch', 'seq', 'ver')
+  epoch, seq, ver = tonumber(meta[1]), tonumber(meta[2]) or 0, tonumber(meta[3]) or 0
+end
+
+-- The version of a change that is being made: it grows even where the clock does not.
+local function next_version()
+  ver = math.max(ver + 1, US)
+  return int(ver)
+end
+
+-- The store has lost data or time: numbers begin anew, and no silence counts until held (ms).
+local function begin_epoch(held)
+  epoch, seq = math.max((epoch or 0) + 1, US), 0
+  redis.call('HSET', META, 'epoch', int(epoch), 'seq', '0', 'ver', int(ver), 'held', int(held))
+end
+
+-- Announces a change together with making it.
+local function publish(version, cause, user, facts)
+  if not epoch then begin_epoch(UNSWEPT) end
+  seq = seq + 1
+  redis.call('HSET', META, 'seq', int(seq), 'ver', version)
+  redis.call('PUBLISH', LANE, table.concat({'1', 'c', int(epoch), int(seq), version, cause, user, table.concat(facts, '\n')}, '\n'))
+end
+
+-- Tells how far the lane is and what time it is there. All later changes have a greater version than the one that it tells.
+local function publish_beacon()
+  ver = math.max(ver, US - 1)
+  local held = tonumber(redis.call('HGET', META, 'held')) or 0
+  if held <= MS then held = 0 end
+  redis.call('HSET', META, 'beacon', int(US), 'ver', int(ver))
+  redis.call('PUBLISH', LANE, table.concat({'1', 'b', int(epoch), int(seq), int(ver), int(held), int(US)}, '\n'))
+end
+
+-- What a script returns that ends with the user's record: see answer.go.
+local function answer(what, u, settings)
+  return {what, int(US), int(epoch or 0), int(seq), int(ver), redis.call('HGETALL', u), redis.call('HGETALL', settings)}
+end
+
+-- The user's key lives for ms from now at least.
+local function keep(u, ms)
+  if redis.call('PTTL', u) < ms then redis.call('PEXPIRE', u, int(ms)) end
+end
+
+local function member(session, id, user) return session[SAYS] .. id .. ':' .. user end
+
+local function away(session) return session[IDLE] == '1' or session[STATE] == 'away' end
+
+-- When a session was last heard of, and had its newest input, both in ms.
+local function last_heard(session, id, user)
+  if session[LEFT_AT] ~= '' then
+    return tonumber(session[LAST_BEAT]), tonumber(session[LAST_INPUT])
+  end
+  local score = tonumber(redis.call('ZSCORE', BEATS, member(session, id, user)))
+  local beat = MS
+  local input = beat
+  if score then
+    beat = math.floor(score / GRAIN) - tonumber(session[TTL])
+    input = beat - score % GRAIN * IDLE_MS
+  end
+  if away(session) then input = tonumber(session[INPUT]) end
+  return beat, input
+end
+
+-- The highest number seen of a session, or nil.
+local function highest_seq(session, id, user)
+  local score = tonumber(redis.call('ZSCORE', BEATS, '#' .. member(session, id, user)))
+  if score then return score + SEQ_BASE end
+  return tonumber(session[SEQ])
+end
+
+-- At most 20 tombstones a user: whoever makes more sessions than that has no late beats of the oldest.
+local function bury(u, id, number)
+  local graves = {}
+  local fields = redis.call('HKEYS', u)
+  for i = 1, #fields do
+    if string.sub(fields[i], 1, 2) == 't:' then graves[#graves + 1] = fields[i] end
+  end
+  if #graves >= 20 then
+    local values, oldest, age = redis.call('HMGET', u, unpack(graves)), nil, nil
+    for i = 1, #graves do
+      local at = tonumber(split(values[i])[2]) or 0
+      if not age or at < age then oldest, age = graves[i], at end
+    end
+    redis.call('HDEL', u, oldest)
+  end
+  redis.call('HSET', u, 't:' .. id, int(number) .. '|' .. int(ver))
+end
+
+-- Takes a session out and announces it. at is when it was last heard of, for others to see; input its newest input; both ms.
+local function end_session(u, user, id, session, cause, at, input)
+  local number = highest_seq(session, id, user)
+  local m = member(session, id, user)
+  redis.call('ZREM', BEATS, m, '#' .. m)
+  redis.call('ZREM', LEFT, m)
+  redis.call('HDEL', u, 's:' .. id)
+  local version = next_version()
+  if number then bury(u, id, number) end
+  local seen = split(redis.call('HGET', u, 'e') or '0|0|0')
+  seen[1] = int(math.max(tonumber(seen[1]), at))
+  seen[2] = int(math.max(tonumber(seen[2]), input))
+  seen[3] = version
+  local packed = pack(seen)
+  redis.call('HSET', u, 'e', packed)
+  keep(u, KEPT)
+  publish(version, cause, user, {'t:' .. id .. '=', 'e=' .. packed})
+end

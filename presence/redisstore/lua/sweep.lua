@@ -1,0 +1,53 @@
+-- sweep: end the sessions whose deadline has passed. Any number of instances may sweep: whoever claims a session also tells its end.
+-- A partition whose last sweep is too long ago, or in the future, was away, or is not the one that it was: it begins a new epoch and
+-- is held, so that its silence counts against nobody.
+--   KEYS  meta, beats, left
+--   ARGV  lane, limit of the time between two sweeps µs, length of a hold ms, sessions to claim at most
+--   returns  {µs; number of sessions claimed}
+
+local limit, hold, most = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local USERS = string.sub(META, 1, -5) .. 'u:' -- the prefix of meta
+
+-- Another process, or the same one started again, has another past.
+local info = redis.pcall('INFO', 'server') -- may be forbidden, which costs us this sign
+local process = type(info) == 'string' and string.match(info, 'run_id:(%w+)') or ''
+
+local meta = redis.call('HMGET', META, 'tick', 'held', 'process')
+local tick, held = tonumber(meta[1]), tonumber(meta[2]) or 0
+redis.call('HSET', META, 'tick', int(US), 'process', process)
+if not epoch or not tick or math.abs(US - tick) > limit or meta[3] ~= process then
+  held = MS + hold
+  begin_epoch(held)
+  publish_beacon()
+end
+if not tick or math.floor(tick / 3600000000) ~= math.floor(US / 3600000000) then
+  for i = 1, 3 do redis.call('PEXPIRE', KEYS[i], int(KEPT)) end
+end
+
+local function claim(key, entry)
+  local says, id, user = string.sub(entry, 1, 11), string.match(entry, '^([^:]*):(.*)$', 12)
+  local u = USERS .. user
+  local packed = redis.call('HGET', u, 's:' .. id)
+  local session = packed and split(packed)
+  if not session or session[SAYS] ~= says or (session[LEFT_AT] ~= '') ~= (key == LEFT) then
+    redis.call('ZREM', key, entry, '#' .. entry) -- the key of its facts was lost, and came back without it or not at all
+    return
+  end
+  local beat, input = last_heard(session, id, user)
+  if key == LEFT then
+    end_session(u, user, id, session, 'leave', tonumber(session[LEFT_AT]), input)
+  else
+    end_session(u, user, id, session, 'lapse', beat, input)
+  end
+end
+
+-- Deadlines are whole ms, rounded down, so only those before this ms have surely passed.
+local gone = redis.call('ZRANGEBYSCORE', LEFT, '-inf', '(' .. int(MS), 'LIMIT', 0, most)
+for i = 1, #gone do claim(LEFT, gone[i]) end
+local claimed = #gone
+if held <= MS and claimed < most then
+  gone = redis.call('ZRANGEBYSCORE', BEATS, '(0', '(' .. int(MS * GRAIN), 'LIMIT', 0, most - claimed)
+  for i = 1, #gone do claim(BEATS, gone[i]) end
+  claimed = claimed + #gone
+end
+return {int(US), claimed}
