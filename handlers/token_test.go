@@ -322,7 +322,7 @@ func TestAttacksAreInvalidTokens(t *testing.T) {
 		{"header has two documents", bySecret, headed(`{"alg":"HS256"}{}`)},
 		{"claims are no object", bySecret, hs256(t, `"ada"`)},
 		{"claims null", bySecret, hs256(t, `null`)},
-		{"claims have two documents", bySecret, raw(`"sub":"ada"`)[:0] + hs256(t, `{"sub":"ada"}{"sub":"eve"}`)},
+		{"claims have two documents", bySecret, hs256(t, `{"sub":"ada"}{"sub":"eve"}`)},
 		{"claims are not UTF-8", bySecret, raw("\"sub\":\"ada\xff\"")},
 		{"giant", bySecret, claiming(claimSet{"filler": strings.Repeat("x", maxToken)})},
 		{"10,000 claims", bySecret, hs256(t, good(manyClaims(10_000)))},
