@@ -504,19 +504,7 @@ type PresenceQuery struct {
 
 // Problem An RFC 9457 problem document.
 type Problem struct {
-	// Code What went wrong, in a word that does not change. Act on this, show `title` and `detail`.
-	//
-	// - `malformed_json`: not one well-formed JSON document: syntax, a key given twice, a second document, invalid UTF-8, nesting past 8.
-	// - `validation_failed`: well-formed, but a field or parameter is unknown, of another type, out of range, or missing.
-	// - `missing_token`, `invalid_token`, `token_expired`: get a token, or a fresh one.
-	// - `insufficient_scope`: the token does not grant this.
-	// - `origin_not_allowed`: a page that is not listed used the cookie.
-	// - `not_found`, `method_not_allowed`: there is no such path, or no such method on it; see `Allow`.
-	// - `body_too_large`, `unsupported_media_type`: send less, or JSON.
-	// - `too_many_sessions`, `too_many_streams`: end one first.
-	// - `rate_limited`: wait for `Retry-After`.
-	// - `store_unavailable`, `draining`: try again after `Retry-After`, over a new connection.
-	// - `internal`: a fault of ours.
+	// Code What went wrong, in a word that does not change. Act on this, and show `title` and `detail`.
 	Code ProblemCode `json:"code"`
 
 	// Detail What went wrong this time, and what to do about it.
@@ -544,19 +532,7 @@ type Problem struct {
 	Type string `json:"type"`
 }
 
-// ProblemCode What went wrong, in a word that does not change. Act on this, show `title` and `detail`.
-//
-// - `malformed_json`: not one well-formed JSON document: syntax, a key given twice, a second document, invalid UTF-8, nesting past 8.
-// - `validation_failed`: well-formed, but a field or parameter is unknown, of another type, out of range, or missing.
-// - `missing_token`, `invalid_token`, `token_expired`: get a token, or a fresh one.
-// - `insufficient_scope`: the token does not grant this.
-// - `origin_not_allowed`: a page that is not listed used the cookie.
-// - `not_found`, `method_not_allowed`: there is no such path, or no such method on it; see `Allow`.
-// - `body_too_large`, `unsupported_media_type`: send less, or JSON.
-// - `too_many_sessions`, `too_many_streams`: end one first.
-// - `rate_limited`: wait for `Retry-After`.
-// - `store_unavailable`, `draining`: try again after `Retry-After`, over a new connection.
-// - `internal`: a fault of ours.
+// ProblemCode What went wrong, in a word that does not change. Act on this, and show `title` and `detail`.
 type ProblemCode string
 
 // ProblemEvent An RFC 9457 problem document.
@@ -770,7 +746,7 @@ type LeaveTextBody = string
 
 // GetPresenceParams defines parameters for GetPresence.
 type GetPresenceParams struct {
-	// IfNoneMatch The `ETag` of the presence that you have, or several, or `*`.
+	// IfNoneMatch The `ETag` of the presence that you have, such as `"b1f3Zs0Y"`, or several, or `*`.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
