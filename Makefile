@@ -1,0 +1,89 @@
+# Everything that is done to this repository, one target each. `make` alone
+# lists them. CI runs .ci/run, which runs `make test` and a few gates more.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+FUZZTIME ?= 10s
+# Packages tested side by side. More than the cores would let real servers and
+# real deadlines starve each other.
+P ?= 2
+
+# Modules beside the product's own, such as linters: ./... does not reach them.
+MODULES := $(patsubst %/go.mod,%,$(wildcard internal/*/go.mod e2e/go.mod bench/go.mod))
+# npm packages with tests of their own.
+CLIENTS := $(patsubst %/package.json,%,$(wildcard client/package.json e2e/package.json))
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: setup
+setup: ## install what tests need and this machine lacks (Debian packages, no services started)
+	@internal/setup/install.sh redis cc nginx $(if $(CLIENTS),$(shell grep -ql playwright $(CLIENTS:%=%/package.json) && echo chromium))
+
+.PHONY: generate
+generate: ## generate api/ from openapi.yaml
+	internal/tools/generate.sh
+
+.PHONY: build
+build: ## build the static binary dist/presently
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o dist/presently .
+
+.PHONY: run
+run: ## run from source in development mode
+	go run .
+
+.PHONY: test
+test: setup vet contract test-go test-modules test-clients ## install what is missing, then run every check and test
+
+.PHONY: vet
+vet:
+	go vet ./...
+
+.PHONY: contract
+contract: ## lint openapi.yaml and see that api/ is generated from it
+	internal/tools/lint.sh
+	internal/tools/check-generated.sh
+
+.PHONY: test-go
+test-go: setup ## run the Go tests with the race detector
+	go test -race -timeout 10m -p $(P) ./...
+
+.PHONY: test-modules
+test-modules: setup
+	@# -count=1: the test cache does not see files outside of the tested module,
+	@# such as the Dockerfile.
+	@for m in $(MODULES); do \
+		if [[ -z "$$(go -C $$m list ./... 2>/dev/null)" ]]; then continue; fi; \
+		echo "== $$m"; \
+		go -C $$m vet ./...; \
+		go -C $$m test -count=1 -timeout 10m ./...; \
+	done
+
+.PHONY: test-clients
+test-clients: setup
+	@for c in $(CLIENTS); do echo "== $$c"; (cd $$c && npm ci --no-fund --no-audit && npm test); done
+
+.PHONY: lint
+lint: vet ## gofmt, go vet and staticcheck
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run: gofmt -w .'; exit 1; }
+	go tool -modfile=internal/lint/go.mod staticcheck ./...
+
+.PHONY: image-check
+image-check: ## try the Dockerfile's steps and the image's health check, without Docker
+	internal/setup/check-dockerfile.sh
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (10s) each
+	internal/setup/fuzz.sh $(FUZZTIME)
+
+.PHONY: bench
+bench: ## run the Go benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf dist .cache

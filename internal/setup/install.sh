@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# install.sh THING…: see that each thing is on this machine, and install with
+# apt what is missing. Where nothing is missing it does nothing, needs no root
+# and no network.
+#
+# Things: redis (tests run against real servers), cc (the race detector needs
+# a C compiler), nginx (its configuration in deploy/ is checked and tried),
+# chromium (the client's tests), make.
+set -euo pipefail
+
+missing=()
+need() { # need PACKAGES COMMAND…: the packages, unless a command is there
+	local packages=$1 command
+	shift
+	for command; do
+		if command -v "$command" >/dev/null; then return; fi
+	done
+	read -ra packages <<<"$packages"
+	missing+=("${packages[@]}")
+}
+
+for thing; do
+	case $thing in
+	redis) need redis-server redis-server ;;
+	cc) need "gcc libc6-dev" gcc clang ;;
+	nginx) need nginx-light nginx /usr/sbin/nginx ;;
+	chromium) need chromium chromium chromium-browser google-chrome ;;
+	make) need make make ;;
+	*)
+		echo "install.sh: unknown thing: $thing" >&2
+		exit 2
+		;;
+	esac
+done
+if ((${#missing[@]} == 0)); then exit 0; fi
+
+if ! command -v apt-get >/dev/null; then
+	echo "install.sh: no apt-get here; install these by hand: ${missing[*]}" >&2
+	exit 1
+fi
+as_root=()
+if ((EUID != 0)); then
+	if ! command -v sudo >/dev/null; then
+		echo "install.sh: as root: apt-get install ${missing[*]}" >&2
+		exit 1
+	fi
+	as_root=(sudo)
+fi
+
+# Debian starts a service as soon as it is installed. The tests start servers
+# of their own, and a Redis on 6379 that nobody asked for is a surprise: this
+# file, which Debian's policy provides for exactly that, says no meanwhile.
+policy=/usr/sbin/policy-rc.d
+if [[ ! -e $policy ]]; then
+	trap '"${as_root[@]}" rm -f "$policy"' EXIT
+	printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+	"${as_root[@]}" chmod 755 "$policy"
+fi
+
+echo "installing: ${missing[*]}"
+apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)
+"${apt[@]}" update </dev/null
+"${apt[@]}" install -y --no-install-recommends "${missing[@]}" </dev/null
+
+# Not at the next boot either. Only what was installed just now is touched.
+if command -v systemctl >/dev/null; then
+	for package in "${missing[@]}"; do
+		case $package in
+		redis-server) "${as_root[@]}" systemctl disable redis-server.service ;;
+		nginx-light) "${as_root[@]}" systemctl disable nginx.service ;;
+		esac >/dev/null 2>&1 || true
+	done
+fi
