@@ -22,6 +22,10 @@ func (s *Server) GetMe(w http.ResponseWriter, r *http.Request) {
 
 // GetPresence implements GET /v1/presence/{userId}.
 func (s *Server) GetPresence(w http.ResponseWriter, r *http.Request, user api.UserIDInPath, params api.GetPresenceParams) {
+	if allow, fixed := s.fixed[r.URL.RawPath]; fixed {
+		s.fail(w, r, errMethod(allow))
+		return
+	}
 	if !presence.ValidUser(user) {
 		s.fail(w, r, invalid("/userId", "must be 1 to 128 printable characters, and not . or .."))
 		return

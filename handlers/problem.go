@@ -41,7 +41,7 @@ func failf(code api.ProblemCode, format string, args ...any) *failure {
 // invalid says what is wrong with one field, or with a parameter (pointer "/name").
 func invalid(pointer, detail string) *failure {
 	return &failure{
-		code: api.ProblemCodeValidationFailed, detail: strings.TrimPrefix(pointer, "/") + ": " + detail,
+		code: api.ProblemCodeValidationFailed, detail: strings.TrimPrefix(strings.TrimPrefix(pointer, "/")+": "+detail, ": "),
 		fields: []api.FieldError{{Pointer: pointer, Detail: detail}},
 	}
 }
@@ -124,7 +124,7 @@ func (f *failure) problem(r *http.Request) api.Problem {
 	known := problems[f.code]
 	path := r.URL.EscapedPath()
 	return api.Problem{
-		Type: "https://presently.dev/problems/" + string(f.code), Title: known.title, Status: int32(known.status),
+		Type: "/docs#problem-" + string(f.code), Title: known.title, Status: int32(known.status),
 		Code: f.code, Detail: f.detail, Errors: f.fields, Instance: &path, RequestID: requestID(r.Context()),
 	}
 }

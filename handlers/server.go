@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -50,6 +51,7 @@ type Server struct {
 	sealer   sealer
 	log      *slog.Logger
 	router   http.Handler
+	fixed    map[string]string // paths beneath /v1/presence/ that are no user, and the methods that they have
 	draining atomic.Bool
 }
 
@@ -94,19 +96,59 @@ func (s *Server) routes() http.Handler {
 			MaxAge:           600,
 		}))
 	}
-	r.Use(rawPath, middleware.GetHead)
+	r.Use(rawPath, s.wellFormedQuery, middleware.GetHead)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, failf(api.ProblemCodeNotFound, "See /docs for what there is."))
 	})
 	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) {
-		allow := allowed(r, req)
-		s.fail(w, req, &failure{code: api.ProblemCodeMethodNotAllowed, detail: "Use one of " + allow + ".", allow: allow})
+		s.fail(w, req, errMethod(allowed(r, req)))
 	})
 	r.Handle("/docs/*", s.opts.Docs)
-	return api.HandlerWithOptions(s, api.ChiServerOptions{
+	r.Handle("/home/*", s.opts.Home)
+	all := api.HandlerWithOptions(s, api.ChiServerOptions{
 		BaseRouter:       r,
 		Middlewares:      []api.MiddlewareFunc{s.authorize},
 		ErrorHandlerFunc: s.failParameter,
+	})
+	s.fixed = fixedPaths(r)
+	return all
+}
+
+func errMethod(allow string) *failure {
+	return &failure{code: api.ProblemCodeMethodNotAllowed, detail: "Use " + allow + ".", allow: allow}
+}
+
+// fixedPaths are the paths beneath /v1/presence/ that stand for operations without GET, and what they have instead. A GET of one would
+// be taken for a look at the user of that name; he is read by ?user=.
+func fixedPaths(r chi.Routes) map[string]string {
+	methods := map[string][]string{}
+	err := chi.Walk(r, func(method, path string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+		if strings.HasPrefix(path, "/v1/presence/") && !strings.Contains(path, "{") {
+			methods[path] = append(methods[path], method)
+		}
+		return nil
+	})
+	if err != nil {
+		panic(err)
+	}
+	fixed := map[string]string{}
+	for path, have := range methods {
+		if !slices.Contains(have, http.MethodGet) {
+			slices.Sort(have)
+			fixed[path] = strings.Join(have, ", ")
+		}
+	}
+	return fixed
+}
+
+// wellFormedQuery refuses a query that net/url would read only in part.
+func (s *Server) wellFormedQuery(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+			s.fail(w, r, invalid("", "the query cannot be read: percent-encode it"))
+			return
+		}
+		next.ServeHTTP(w, r)
 	})
 }
 
