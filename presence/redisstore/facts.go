@@ -97,20 +97,24 @@ func millis(n int64) time.Time {
 
 // escape makes text that can be a part of a value: it has no separator, and nothing that ends a line.
 func escape(s string) string {
-	if strings.IndexFunc(s, func(r rune) bool { return mustEscape(byte(min(r, 0x80))) }) < 0 {
-		return s
-	}
-	var b strings.Builder
+	var b []byte
 	for i := range len(s) {
-		if mustEscape(s[i]) {
-			b.WriteByte('%')
-			b.WriteByte(hexDigits[s[i]>>4])
-			b.WriteByte(hexDigits[s[i]&15])
-			continue
+		switch c := s[i]; {
+		case !mustEscape(c):
+			if b != nil {
+				b = append(b, c)
+			}
+		default:
+			if b == nil {
+				b = append(make([]byte, 0, len(s)+8), s[:i]...)
+			}
+			b = append(b, '%', hexDigits[c>>4], hexDigits[c&15])
 		}
-		b.WriteByte(s[i])
 	}
-	return b.String()
+	if b == nil {
+		return s // nearly always
+	}
+	return string(b)
 }
 
 const hexDigits = "0123456789ABCDEF"

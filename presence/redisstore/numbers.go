@@ -42,11 +42,13 @@ func (n *numbers) shard(user, session string) (*numberShard, uint64) {
 	return &n.shards[key%numberShards], key
 }
 
-func (n *numbers) highest(user, session string) (int64, bool) {
+// newer reports whether seq is known to be newer than all that came through this process. Where it is not, Redis must be asked.
+func (n *numbers) newer(user, session string, seq int64) bool {
 	s, key := n.shard(user, session)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.highest(key)
+	v, ok := s.highest(key)
+	return ok && seq > v
 }
 
 func (s *numberShard) highest(key uint64) (int64, bool) {
@@ -57,6 +59,7 @@ func (s *numberShard) highest(key uint64) (int64, bool) {
 	return v, ok
 }
 
+// saw takes note of a number that Redis has accepted.
 func (n *numbers) saw(user, session string, seq int64) {
 	s, key := n.shard(user, session)
 	s.mu.Lock()
@@ -68,13 +71,4 @@ func (n *numbers) saw(user, session string, seq int64) {
 		s.young, s.old = map[uint64]int64{}, s.young
 	}
 	s.young[key] = seq
-}
-
-// forget is for a session that begins anew: a beat without a number has revived it.
-func (n *numbers) forget(user, session string) {
-	s, key := n.shard(user, session)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.young, key)
-	delete(s.old, key)
 }

@@ -2,7 +2,7 @@
 --   KEYS  meta, beats, left, the user's facts, his settings
 --   ARGV  lane, user, session, says (fingerprint of all that the beat says), ttl ms, state, idle 0 or 1, idle for ms, hidden 0 or 1,
 --         device (empty: none), 1 where the beat names a device, number or empty, profile, fingerprint of the profile, instance,
---         sessions that the user may have
+--         sessions that the user may have, 1 where the plain command was tried before
 --   returns  {old, many, steady or changed; µs; epoch; seq; version; facts; settings}
 
 local u, settings = KEYS[4], KEYS[5]
@@ -10,6 +10,7 @@ local user, id, says, ttl = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local state, idle, idle_for, hidden = ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9]
 local device, named, number = ARGV[10], ARGV[11] == '1', tonumber(ARGV[12])
 local profile, profile_says, instance, may = ARGV[13], ARGV[14], ARGV[15], tonumber(ARGV[16])
+local tried = ARGV[17] == '1'
 
 local packed = redis.call('HGET', u, 's:' .. id)
 local session = packed and split(packed)
@@ -20,7 +21,9 @@ else
   local grave = redis.call('HGET', u, 't:' .. id)
   highest = grave and tonumber(split(grave)[1])
 end
-if number and highest and number <= highest then
+-- The plain command may have stored this very number, and not have known that it did all there was to do.
+local ours = tried and session and session[SAYS] == says and session[LEFT_AT] == '' and number == highest
+if number and highest and number <= highest and not ours then
   return answer('old', u, settings)
 end
 

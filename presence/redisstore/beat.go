@@ -1,0 +1,178 @@
+package redisstore
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/presently/presently/presence"
+)
+
+const (
+	// As in lua/prelude.lua: a score in beats is the deadline in ms and, in its low bits, the idleness.
+	scoreGrain = 4096
+	idleGrain  = 250 * time.Millisecond
+	seqBase    = int64(1) << 53
+
+	// factsKept is how long facts outlive the last write. A session that beats steadily writes nothing, so every so many beats prolong it.
+	factsKept    = 30 * 24 * time.Hour
+	prolongEvery = 64
+)
+
+// Beat implements presence.Store.
+func (s *Store) Beat(ctx context.Context, b presence.Beat) (presence.Beaten, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	says := fingerprint(b)
+	now, tried := s.mayBeSteady(b)
+	if tried {
+		out, ok, err := s.extend(ctx, b, says, now)
+		if err != nil {
+			return presence.Beaten{}, unavailable("beat", err)
+		}
+		if ok {
+			return out, nil
+		}
+	}
+	return s.beat(ctx, b, says, tried)
+}
+
+// mayBeSteady tells the time, where the plain command can do all that the beat asks for.
+func (s *Store) mayBeSteady(b presence.Beat) (nowMs int64, ok bool) {
+	if b.Seq != nil && !s.numbers.newer(b.User, b.Session, *b.Seq) {
+		return 0, false
+	}
+	return s.clocks[s.Lane(b.User)].millis()
+}
+
+// extend moves the deadline of a session that says what it said before. It reports false where it did not find that to be all,
+// whatever it has moved: then the script does the rest.
+func (s *Store) extend(ctx context.Context, b presence.Beat, says string, nowMs int64) (presence.Beaten, bool, error) {
+	lane := s.Lane(b.User)
+	p := &s.partitions[lane]
+	m := member(says, b.Session, b.User)
+	args := []any{"zadd", p.beats, "xx", "gt", "ch", score(nowMs, b), m}
+	moves := int64(1)
+	if b.Seq != nil {
+		args = append(args, *b.Seq-seqBase, numberOf(m))
+		moves = 2
+	}
+	zadd := newCommand(ctx, args...)
+	commands := []command{zadd}
+	var look command
+	if !b.Minimal {
+		look = s.lookup(lane, b.User).byHash(ctx)
+		commands = append(commands, look)
+	}
+	if rand.Uint32()%prolongEvery == 0 {
+		commands = append(commands, newCommand(ctx, "pexpire", p.facts(b.User), factsKept.Milliseconds(), "gt"))
+	}
+	if err := s.coalescer(lane).do(ctx, commands...); err != nil {
+		return presence.Beaten{}, false, err
+	}
+	moved, err := zadd.Int64()
+	if err != nil {
+		return presence.Beaten{}, false, err
+	}
+	if moved != moves {
+		return presence.Beaten{}, false, nil
+	}
+	if b.Seq != nil {
+		s.numbers.saw(b.User, b.Session, *b.Seq)
+	}
+	out := presence.Beaten{Steady: true}
+	if b.Minimal {
+		return out, true, nil
+	}
+	reply, err := look.Result()
+	if err != nil {
+		return presence.Beaten{}, false, ignoreUnknown(err)
+	}
+	a := newAnswer(reply)
+	out.Record = a.record(b.User, s.observed(lane, a))
+	// A session whose facts were lost (a key deleted or evicted) is made anew by the script.
+	_, found := out.Record.Session(b.Session)
+	return out, found, a.err
+}
+
+func ignoreUnknown(err error) error {
+	if unknownScript(err) {
+		return nil
+	}
+	return err
+}
+
+func score(nowMs int64, b presence.Beat) int64 {
+	return (nowMs+b.TTL.Milliseconds())*scoreGrain + min(max(0, int64(b.IdleFor/idleGrain)), scoreGrain-1)
+}
+
+// beat takes a heartbeat by the script, which is right in every case.
+func (s *Store) beat(ctx context.Context, b presence.Beat, says string, tried bool) (presence.Beaten, error) {
+	lane := s.Lane(b.User)
+	p := &s.partitions[lane]
+	device, named, seq := "", false, ""
+	if b.Device != nil {
+		device, named = *b.Device, true
+	}
+	if b.Seq != nil {
+		seq = fmt.Sprint(*b.Seq)
+	}
+	c := s.call(lane, s.scripts.beat, []string{p.facts(b.User), p.settings(b.User)},
+		b.User, b.Session, says, b.TTL.Milliseconds(), string(b.State), b.Idle, b.IdleFor.Milliseconds(), b.Hidden,
+		device, named, seq, packProfile(b.Profile), digest([]byte(packProfile(b.Profile))), escape(b.Instance), b.MaxLive, tried)
+	what, r, err := s.ask(ctx, c, b.User)
+	if err != nil {
+		return presence.Beaten{}, unavailable("beat", err)
+	}
+	if what == "many" {
+		return presence.Beaten{}, presence.ErrTooManySessions
+	}
+	out := presence.Beaten{Old: what == "old", Steady: what == "steady", Record: r}
+	if b.Seq != nil && !out.Old {
+		s.numbers.saw(b.User, b.Session, *b.Seq)
+	}
+	if b.Minimal {
+		out.Record = presence.Record{}
+	}
+	return out, nil
+}
+
+// fingerprint tells apart all that a beat can say, but for its time, idleness and number: beats with the same fingerprint only
+// extend the session.
+func fingerprint(b presence.Beat) string {
+	buf := make([]byte, 0, 128)
+	text := func(s string) {
+		buf = binary.AppendUvarint(buf, uint64(len(s)))
+		buf = append(buf, s...)
+	}
+	flag := func(on bool) {
+		if on {
+			buf = append(buf, 1)
+			return
+		}
+		buf = append(buf, 0)
+	}
+	flag(b.Idle)
+	flag(b.Hidden)
+	flag(b.Device != nil)
+	if b.Device != nil {
+		text(*b.Device)
+	}
+	text(string(b.State))
+	buf = binary.AppendVarint(buf, b.TTL.Milliseconds())
+	text(b.Profile.Name)
+	text(b.Profile.Avatar)
+	return digest(buf)
+}
+
+// digest is 11 characters of [A-Za-z0-9_-].
+func digest(b []byte) string {
+	var sum [8]byte
+	binary.BigEndian.PutUint64(sum[:], xxhash.Sum64(b))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}

@@ -1,0 +1,151 @@
+package redisstore
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"github.com/presently/presently/internal/redistest"
+	"github.com/presently/presently/presence"
+	"github.com/presently/presently/presence/storetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// turnedClock makes scripts take the time from a key of the partition, which a test turns. Beacons come all the same while it stands.
+const turnedClock = `
+local US = tonumber(redis.call('GET', string.sub(KEYS[1], 1, -5) .. 'now'))
+redis.call('HDEL', KEYS[1], 'beacon')`
+
+// turned is a store whose Redis has a clock that the test turns.
+type turned struct {
+	t     testing.TB
+	store *Store
+	admin *redis.Client
+	now   time.Time
+}
+
+// conformance runs f with a fresh store each time, all on one server.
+func conformance(t *testing.T) storetest.With {
+	server := redistest.Start(t)
+	admin := server.Client(t)
+	return func(t *testing.T, f func(t *testing.T, fx storetest.Fixture)) {
+		if err := admin.FlushAll(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		s := open(t, server.URL(), Options{Partitions: 4, TTL: storetest.TTL, Sweep: time.Hour, clock: turnedClock})
+		// The suite begins in the middle of a second, half a second after the first sweep.
+		c := &turned{t: t, store: s, admin: admin, now: time.UnixMilli(1_795_340_465_000)}
+		c.set()
+		heard := storetest.NewRecorder()
+		ear := newAttentive(heard)
+		run(t, s, ear)
+		ear.untilSwept(t, s)
+		c.advance(storetest.Sweep / 2)
+		f(t, storetest.Fixture{Store: s, Heard: heard, Advance: func(d time.Duration) {
+			for ; d > 0; d -= storetest.Sweep {
+				c.advance(storetest.Sweep / 2)
+				s.sweep(t.Context())
+				c.advance(storetest.Sweep / 2)
+			}
+		}})
+	}
+}
+
+func (c *turned) advance(d time.Duration) {
+	c.now = c.now.Add(d)
+	c.set()
+}
+
+func (c *turned) set() {
+	c.t.Helper()
+	for i := range c.store.partitions {
+		key := c.store.partitions[i].prefix + "now"
+		if err := c.admin.Set(c.t.Context(), key, strconv.FormatInt(c.now.UnixMicro(), 10), 0).Err(); err != nil {
+			c.t.Fatal(err)
+		}
+		c.store.clocks[i].observe(c.now.UnixMicro())
+	}
+}
+
+func TestRedisstoreKeepsTheContract(t *testing.T) { storetest.Stories(t, conformance(t)) }
+
+func TestRedisstoreTellsTheHistoriesOfMemstore(t *testing.T) { storetest.Histories(t, conformance(t)) }
+
+func open(t testing.TB, url string, o Options) *Store {
+	t.Helper()
+	o.Logger = slog.New(slog.DiscardHandler)
+	s, err := Open(t.Context(), url, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// run runs the store until the test ends.
+func run(t testing.TB, s *Store, feed presence.Feed) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx, feed) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+// attentive is a feed that lets tests wait for what it hears.
+type attentive struct {
+	presence.Feed
+	mu      sync.Mutex // guards what follows
+	beacons map[int]presence.Beacon
+	moved   chan struct{}
+}
+
+func newAttentive(next presence.Feed) *attentive {
+	return &attentive{Feed: next, beacons: map[int]presence.Beacon{}, moved: make(chan struct{})}
+}
+
+func (a *attentive) Beacon(b presence.Beacon) {
+	a.Feed.Beacon(b)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.beacons[b.Lane] = b
+	close(a.moved)
+	a.moved = make(chan struct{})
+}
+
+// untilSwept waits until all lanes are heard, and in an epoch that a sweep has begun.
+func (a *attentive) untilSwept(t testing.TB, s *Store) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		a.mu.Lock()
+		swept, moved := 0, a.moved
+		for _, b := range a.beacons {
+			if b.Held < presence.VersionAt(time.Date(2090, 1, 1, 0, 0, 0, 0, time.UTC)) {
+				swept++
+			}
+		}
+		a.mu.Unlock()
+		if swept == s.Lanes() {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d lanes heard", swept, s.Lanes())
+		}
+		s.beacon(t.Context())
+		select {
+		case <-moved:
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}

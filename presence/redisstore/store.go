@@ -1,0 +1,193 @@
+package redisstore
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/presently/presently/presence"
+)
+
+// Options say how a store behaves. The zero value of a field is its default, but for TTL.
+type Options struct {
+	// Partitions is the number of partitions, which is that of lanes. All instances must agree; 16 by default.
+	Partitions int
+	// Sweep is how often lapsed sessions are looked for; 1 s by default.
+	Sweep time.Duration
+	// TTL is how long nobody lapses once the store is back from an outage or has lost what it knew: the time that a live session may be silent.
+	TTL time.Duration
+	// Logger hears of outages; slog.Default by default.
+	Logger *slog.Logger
+
+	clock string // Lua that tells the time, for tests that turn it
+}
+
+// Store implements presence.Store on Redis.
+type Store struct {
+	opts       Options
+	client     redis.UniversalClient
+	target     target
+	partitions []partition
+	channels   map[string]int // lanes by channel
+	clocks     []clock
+	numbers    *numbers
+	scripts    scripts
+	coalescers []*coalescer
+	health     health
+}
+
+// Open makes a store of the Redis that the URL names:
+//
+//	redis://user:password@host:port/db          rediss:// for TLS
+//	redis://host:port,host:port,host:port       a cluster; of one host with ?cluster=true
+//	redis+sentinel://host:port,host:port/master?db=0
+//
+// A Redis that does not answer now may do so later, and is no error; one that refuses us is.
+func Open(ctx context.Context, url string, o Options) (*Store, error) {
+	t, err := parse(url)
+	if err != nil {
+		return nil, err
+	}
+	if o.Partitions == 0 {
+		o.Partitions = 16
+	}
+	if o.Sweep == 0 {
+		o.Sweep = time.Second
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.clock == "" {
+		o.clock = source("clock")
+	}
+	s := &Store{
+		opts: o, target: t, client: t.dial(), scripts: loadScripts(o.clock), numbers: newNumbers(),
+		clocks: make([]clock, o.Partitions), channels: map[string]int{},
+	}
+	for i := range o.Partitions {
+		p := newPartition(o.Partitions, i, t.db)
+		s.partitions = append(s.partitions, p)
+		s.channels[p.lane] = i
+	}
+	if err := s.greet(ctx); err != nil {
+		_ = s.client.Close()
+		return nil, err
+	}
+	s.startCoalescers()
+	return s, nil
+}
+
+// startCoalescers starts few flushers for all lanes where one server has them all. On a cluster each lane has its own, because a pipeline
+// is as slow as the slowest node that it goes to.
+func (s *Store) startCoalescers() {
+	if !s.target.cluster {
+		s.coalescers = []*coalescer{newCoalescer(s.client, flushersShared)}
+		return
+	}
+	for range s.partitions {
+		s.coalescers = append(s.coalescers, newCoalescer(s.client, flushersEach))
+	}
+}
+
+const (
+	flushersShared = 4
+	flushersEach   = 2
+)
+
+func (s *Store) coalescer(lane int) *coalescer { return s.coalescers[lane%len(s.coalescers)] }
+
+// greet finds out what waiting does not mend.
+func (s *Store) greet(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	info, err := s.client.Info(ctx, "cluster").Result()
+	switch {
+	case redis.HasErrorPrefix(err, "NOAUTH"), redis.HasErrorPrefix(err, "WRONGPASS"):
+		return fmt.Errorf("redis refuses the user or the password of its URL: %w", err)
+	case err != nil:
+		s.opts.Logger.Warn("redis does not answer yet", "error", err)
+	case strings.Contains(info, "cluster_enabled:1") && !s.target.cluster:
+		return errors.New("this Redis is a cluster: name several of its hosts in the URL, or add ?cluster=true")
+	}
+	return nil
+}
+
+// Close lets go of all connections. Calls under way fail.
+func (s *Store) Close() error {
+	for _, c := range s.coalescers {
+		c.close()
+	}
+	return s.client.Close()
+}
+
+// Lanes implements presence.Store: a lane is a partition's.
+func (s *Store) Lanes() int { return len(s.partitions) }
+
+// Lane implements presence.Store.
+func (s *Store) Lane(user string) int { return partitionOf(user, len(s.partitions)) }
+
+// Ping implements presence.Store.
+func (s *Store) Ping(ctx context.Context) error {
+	if _, err := s.Heads(ctx, []int{0}); err != nil {
+		return fmt.Errorf("ping: %w", err)
+	}
+	return nil
+}
+
+// Heads implements presence.Store.
+func (s *Store) Heads(ctx context.Context, lanes []int) ([]presence.Head, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	p := s.client.Pipeline()
+	commands := make([]*redis.SliceCmd, len(lanes))
+	for i, l := range lanes {
+		commands[i] = p.HMGet(ctx, s.partitions[l].meta, "epoch", "seq")
+	}
+	if _, err := p.Exec(ctx); err != nil {
+		return nil, unavailable("heads", err)
+	}
+	heads := make([]presence.Head, len(lanes))
+	for i, c := range commands {
+		if c.Val()[0] == nil {
+			continue // nothing ever happened there
+		}
+		a := newAnswer(c.Val())
+		heads[i] = presence.Head{Epoch: a.number(), Seq: a.number()}
+		if a.err != nil {
+			return nil, unavailable("heads", a.err)
+		}
+	}
+	return heads, nil
+}
+
+// Secret implements presence.Store.
+func (s *Store) Secret(ctx context.Context) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	secret := make([]byte, 32)
+	rand.Read(secret)
+	old, err := s.client.SetArgs(ctx, secretKey, secret, redis.SetArgs{Mode: "NX", Get: true}).Result()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return secret, nil
+	case err != nil:
+		return nil, unavailable("secret", err)
+	}
+	return []byte(old), nil
+}
+
+// call is a run of a script on a lane: keys and args follow those that every script has.
+func (s *Store) call(lane int, sc *script, keys []string, args ...any) call {
+	p := &s.partitions[lane]
+	return call{
+		lane: lane, script: sc,
+		keys: append([]string{p.meta, p.beats, p.left}, keys...),
+		args: append([]any{p.lane}, args...),
+	}
+}
