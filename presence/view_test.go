@@ -2,6 +2,7 @@ package presence_test
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -427,7 +428,7 @@ func TestAViewDependsOnNothingButRecordClassAndMoment(t *testing.T) {
 }
 
 func clone(r presence.Record) presence.Record {
-	r.Sessions = append([]presence.Session(nil), r.Sessions...)
+	r.Sessions = slices.Clone(r.Sessions)
 	return r
 }
 

@@ -50,6 +50,9 @@ func (w *write) hide() {
 	r := w.user.record
 	h := presence.Hiding{On: true, At: wire(w.now), Seen: r.Seen.At, Profile: r.Profile, Version: w.version}
 	h.Shown = max(r.Profile.Version, r.Seen.Version, r.Hiding.Version)
+	if !h.Seen.IsZero() {
+		h.Seen = later(h.Seen, r.Hiding.At) // when he last came out: they see nothing older
+	}
 	if len(r.Sessions) > 0 {
 		h.Seen, h.Shown = wire(w.now), w.version
 	}
