@@ -6,8 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 fail() {
-	echo "check-dockerfile: $*" >&2
 	if [[ -s ${log:-} ]]; then cat "$log" >&2; fi
+	echo "check-dockerfile: $*" >&2
 	exit 1
 }
 
@@ -44,7 +44,7 @@ secret=$(od -An -N 32 -tx1 /dev/urandom | tr -d ' \n')
 presently=(env -i PRESENTLY_LISTEN=":$port" PRESENTLY_JWT_SECRET="$secret" PRESENTLY_DRAIN=1s)
 if ((EUID == 0)); then
 	user=$(awk '$1 == "USER" { print $2 }' Dockerfile)
-	presently+=(chroot --userspec="$user" "$image" /presently)
+	presently+=("$(PATH=$PATH:/usr/sbin command -v chroot)" --userspec="$user" "$image" /presently)
 else
 	presently+=("$binary")
 fi

@@ -231,10 +231,24 @@ func (b *builder) copyTree(path, dest string) error {
 	}
 	to := b.inside(dest)
 	if info.IsDir() {
-		return os.CopyFS(to, os.DirFS(path))
+		return copyDir(path, to)
 	}
 	if strings.HasSuffix(dest, "/") {
 		to = filepath.Join(to, filepath.Base(path))
 	}
 	return copyFile(path, to)
+}
+
+// copyDir, unlike os.CopyFS, writes over what an earlier COPY left.
+func copyDir(from, to string) error {
+	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		return copyFile(path, filepath.Join(to, name))
+	})
 }
