@@ -52,8 +52,7 @@ func (r Record) View(class Class, now Version) View {
 		v.Version = max(v.Version, s.Version)
 	}
 	if len(r.Sessions) == 0 { // rule 1
-		v.Status = Offline
-		v.tellLastSeen(class, r.notBefore(class, r.Seen.At), now)
+		v.offline(class, r.notBefore(class, r.Seen.At), now)
 		return v
 	}
 
@@ -83,17 +82,22 @@ func (r Record) View(class Class, now Version) View {
 // hidden is the view of a user who hides: that of one who went offline when the hiding began (rule 2).
 func (r Record) hidden(class Class, now Version) View {
 	h := r.Hiding
-	v := View{User: r.User, Status: Offline, Notify: true, Profile: Profile{Name: h.Profile.Name, Avatar: h.Profile.Avatar}}
+	v := View{User: r.User, Notify: true, Profile: Profile{Name: h.Profile.Name, Avatar: h.Profile.Avatar}}
 	v.Version = h.Shown
-	v.tellLastSeen(class, h.Seen, now)
+	v.offline(class, h.Seen, now)
 	return v
 }
 
-func (v *View) tellLastSeen(class Class, at time.Time, now Version) {
-	if class == Other {
-		return
+// offline makes it the view of one who is not here. What the store forgets after SeenKept is not shown after that, forgotten or not: it
+// never forgets who hides, who could else be told from who is gone.
+func (v *View) offline(class Class, seen time.Time, now Version) {
+	v.Status = Offline
+	if !seen.IsZero() && now.Time().Sub(seen) >= SeenKept {
+		v.Profile, seen = Profile{}, time.Time{}
 	}
-	v.LastSeenAt, v.LastSeen = at, BucketOf(at, now)
+	if class != Other {
+		v.LastSeenAt, v.LastSeen = seen, BucketOf(seen, now)
+	}
 }
 
 // aggregate is the strongest of what the live sessions say.

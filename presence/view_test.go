@@ -514,3 +514,26 @@ func TestBetweenExpiriesAViewStands(t *testing.T) {
 		}
 	})
 }
+
+// The store forgets who has not been seen for 30 days, sooner or later, but never forgets who hides. If a view did not forget both, and at
+// the same moment, then whoever still has a name after a month hides.
+func TestAfterThirtyDaysNothingIsLeftToSeeOfAnybodyOffline(t *testing.T) {
+	ada := presence.Profile{Name: "Ada", Version: v(0)}
+	for name, r := range map[string]presence.Record{
+		"who went offline":                    recordOf(ada, presence.Seen{At: after(0), Version: v(0)}),
+		"who has a choice that never expires": recordOf(ada, presence.Seen{At: after(0), Version: v(0)}, chose(presence.DND, 0)),
+		"who hides":                           recordOf(saying("session-1", presence.Online), presence.Hiding{On: true, Seen: after(0), Shown: v(0), Profile: ada}),
+	} {
+		for _, class := range []presence.Class{presence.Other, presence.Contact} {
+			if got := r.View(class, v(30*day-time.Millisecond)); got.Profile.Name != "Ada" || got.LastSeenAt.IsZero() != (class == presence.Other) {
+				t.Errorf("%s: just before, %s sees %+v, want the profile and the time", name, classes[class], got)
+			}
+			want := recordOf().View(class, v(30*day))
+			got := r.View(class, v(30*day))
+			got.Version = 0
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("%s: after 30 days, %s sees\n     %+v\nwant %+v, as of somebody unknown", name, classes[class], got, want)
+			}
+		}
+	}
+}
