@@ -1,0 +1,36 @@
+package presence
+
+import "context"
+
+// What tests of the inside need.
+const (
+	LingerFor    = lingerFor
+	PendingLimit = pendingLimit
+	CatchUp      = catchUp
+	ReadAtOnce   = readAtOnce
+	FenceTimeout = fenceTimeout
+)
+
+// Fence makes a fence's wait.
+func Fence(read func(context.Context) ([]Head, error)) func(context.Context) ([]Head, error) {
+	return (&fence{read: read}).wait
+}
+
+// Expecting is the number of entries that wait for an expiry, and Leaving that of those noted as left by their last watcher.
+func (b *Board) Expecting() (n int) {
+	return b.count(func(l *boardLane) int { return len(l.expiries) })
+}
+
+func (b *Board) Leaving() (n int) {
+	return b.count(func(l *boardLane) int { return len(l.idle) })
+}
+
+func (b *Board) count(of func(*boardLane) int) (n int) {
+	for i := range b.lanes {
+		l := &b.lanes[i]
+		l.mu.Lock()
+		n += of(l)
+		l.mu.Unlock()
+	}
+	return n
+}
