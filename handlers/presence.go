@@ -22,10 +22,6 @@ func (s *Server) GetMe(w http.ResponseWriter, r *http.Request) {
 
 // GetPresence implements GET /v1/presence/{userId}.
 func (s *Server) GetPresence(w http.ResponseWriter, r *http.Request, user api.UserIDInPath, params api.GetPresenceParams) {
-	if allow, fixed := s.fixed[r.URL.RawPath]; fixed {
-		s.fail(w, r, errMethod(allow))
-		return
-	}
 	if !presence.ValidUser(user) {
 		s.fail(w, r, invalid("/userId", "must be 1 to 128 printable characters, and not . or .."))
 		return
@@ -66,7 +62,7 @@ func matches(header, tag string) bool {
 
 // ListPresences implements GET /v1/presence.
 func (s *Server) ListPresences(w http.ResponseWriter, r *http.Request, params api.ListPresencesParams) {
-	if err := validate(params); err != nil {
+	if err := checkQuery(r, params); err != nil {
 		s.fail(w, r, err)
 		return
 	}

@@ -77,7 +77,7 @@ func failureOf(err error) *failure {
 	case errors.As(err, &f):
 		return f
 	case errors.Is(err, errTokenMissing):
-		return &failure{code: api.ProblemCodeMissingToken, detail: "Send a token: Authorization: Bearer <token>.", cause: err}
+		return &failure{code: api.ProblemCodeMissingToken, detail: "Send a token as Authorization: Bearer, or in the cookie presently.", cause: err}
 	case errors.Is(err, errTokenExpired):
 		return &failure{code: api.ProblemCodeTokenExpired, detail: "Get a fresh token and try again.", cause: err}
 	case errors.Is(err, errTokenInvalid):

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -96,12 +97,14 @@ func (s *Server) routes() http.Handler {
 			MaxAge:           600,
 		}))
 	}
-	r.Use(rawPath, s.wellFormedQuery, middleware.GetHead)
-	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, r, failf(api.ProblemCodeNotFound, "See /docs for what there is."))
-	})
+	r.Use(rawPath, s.operationsBeforeUsers, middleware.GetHead)
+	r.NotFound(func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errPath()) })
 	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) {
-		s.fail(w, req, errMethod(allowed(r, req)))
+		if allow := allowed(r, req); allow != "" {
+			s.fail(w, req, errMethod(allow))
+			return
+		}
+		s.fail(w, req, errPath()) // chi asks for methods that it does not know before it looks for a path
 	})
 	r.Handle("/docs/*", s.opts.Docs)
 	r.Handle("/home/*", s.opts.Home)
@@ -113,6 +116,8 @@ func (s *Server) routes() http.Handler {
 	s.fixed = fixedPaths(r)
 	return all
 }
+
+func errPath() *failure { return failf(api.ProblemCodeNotFound, "See /docs for what there is.") }
 
 func errMethod(allow string) *failure {
 	return &failure{code: api.ProblemCodeMethodNotAllowed, detail: "Use " + allow + ".", allow: allow}
@@ -141,11 +146,12 @@ func fixedPaths(r chi.Routes) map[string]string {
 	return fixed
 }
 
-// wellFormedQuery refuses a query that net/url would read only in part.
-func (s *Server) wellFormedQuery(next http.Handler) http.Handler {
+// operationsBeforeUsers keeps the paths of operations from being taken for users. It asks for no token, as it does not for other paths and methods that
+// are not there.
+func (s *Server) operationsBeforeUsers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
-			s.fail(w, r, invalid("", "the query cannot be read: percent-encode it"))
+		if allow, fixed := s.fixed[r.URL.RawPath]; fixed && !slices.Contains(strings.Split(allow, ", "), r.Method) {
+			s.fail(w, r, errMethod(allow))
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -177,12 +183,27 @@ func allowed(routes chi.Routes, r *http.Request) string {
 
 // failParameter answers a request whose parameters cannot be read; one without a valid token learns only that.
 func (s *Server) failParameter(w http.ResponseWriter, r *http.Request, err error) {
+	err = cmp.Or(queryFailure(r), parameterFailure(err))
 	if _, refused := s.admit(r); refused != nil {
 		err = refused
-	} else {
-		err = parameterFailure(err)
 	}
 	s.fail(w, r, err)
+}
+
+// checkQuery holds the parameters of a query to the rules of the contract.
+func checkQuery(r *http.Request, params any) error {
+	if err := queryFailure(r); err != nil {
+		return err
+	}
+	return validate(params)
+}
+
+// queryFailure refuses a query that net/url would read only in part.
+func queryFailure(r *http.Request) error {
+	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+		return invalid("", "the query cannot be read: percent-encode it")
+	}
+	return nil
 }
 
 func parameterFailure(err error) error {

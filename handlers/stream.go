@@ -27,7 +27,7 @@ const (
 
 // OpenStream implements GET /v1/stream.
 func (s *Server) OpenStream(w http.ResponseWriter, r *http.Request, params api.OpenStreamParams) {
-	if err := validate(params); err != nil {
+	if err := checkQuery(r, params); err != nil {
 		s.fail(w, r, err)
 		return
 	}
@@ -41,7 +41,7 @@ func (s *Server) OpenStream(w http.ResponseWriter, r *http.Request, params api.O
 		return
 	}
 	if r.Method == http.MethodHead {
-		w.Header().Set("Content-Type", "text/event-stream")
+		sse.Start(w, r) //nolint:errcheck // the client has gone
 		return
 	}
 	who := identity(r)
@@ -229,7 +229,8 @@ func (c *streamCount) enter(user string) (leave func(), ok bool) {
 
 // wantsErrorsAsStream tells whether a refusal must look like a stream: a native EventSource gives up for ever on every status but 200.
 func wantsErrorsAsStream(r *http.Request) bool {
-	return r.URL.Path == "/v1/stream" && r.URL.Query().Get("errors") == string(api.ErrorsModeStream)
+	return r.URL.Path == "/v1/stream" && (r.Method == http.MethodGet || r.Method == http.MethodHead) &&
+		r.URL.Query().Get("errors") == string(api.ErrorsModeStream)
 }
 
 // failStream tells a refusal as the one event of a stream.
