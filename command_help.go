@@ -1,0 +1,51 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+)
+
+const helpHead = `Presently answers one question over plain HTTP: who is here right now, and what are they doing?
+
+  presently                    serve
+  presently token --sub ada    make a token, to try things with; see presently token --help
+  presently health             find out whether the instance on this machine serves
+  presently help               this text
+  presently --version          the version
+
+With no setting at all it serves for development: on this machine alone, in memory, with a token printed
+for you. To serve others, give it a key for tokens; to serve with several instances, or to keep
+what it knows over a restart, also the URL of a Redis:
+
+  PRESENTLY_REDIS_URL=redis://localhost:6379 PRESENTLY_JWT_SECRET="$(openssl rand -base64 48)" presently
+
+Each setting is an environment variable, or a flag, which wins: PRESENTLY_REDIS_URL is --redis-url. Durations are
+written like 90s, 5m or 250ms; lists are separated by commas.
+`
+
+// printHelp writes what there is to know before the documentation.
+func printHelp(w io.Writer) error {
+	b := bufio.NewWriter(w)
+	b.WriteString(helpHead)
+	group := ""
+	for _, s := range settings {
+		if s.group != group {
+			group = s.group
+			fmt.Fprintf(b, "\n%s\n", group)
+		}
+		help := s.help
+		if s.initial != "" {
+			help = joined(help, "("+s.initial+")")
+		}
+		fmt.Fprintf(b, "  %-26s %-11s %s\n", s.env(), s.arg, help)
+	}
+	return b.Flush()
+}
+
+func joined(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + " " + b
+}

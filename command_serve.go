@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/presently/presently/handlers"
+	"github.com/presently/presently/presence"
+	"github.com/presently/presently/presence/memstore"
+	"github.com/presently/presently/presence/redisstore"
+	"github.com/presently/presently/web/docs"
+	"github.com/presently/presently/web/home"
+)
+
+const (
+	headerTimeout = 5 * time.Second // for the head of a request to arrive; handlers bound bodies
+	idleTimeout   = 2 * time.Minute // longer than load balancers keep a connection (60 to 75 s), so that they close first
+	headerBytes   = 32 << 10        // a token of 8 KiB and a stream's hundred users fit
+	lastRequests  = 5 * time.Second // for what is under way when the streams have ended
+)
+
+// runServe reads the configuration and serves until ctx ends.
+func runServe(ctx context.Context, args, environ []string, stdout, stderr io.Writer) error {
+	fs := flag.NewFlagSet("presently", flag.ContinueOnError)
+	showVersion := fs.Bool("version", false, "")
+	c, err := loadConfig(fs, args, environ)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return printHelp(stdout)
+	case *showVersion:
+		_, err = fmt.Fprintln(stdout, "presently", versionName())
+		return err
+	case err != nil:
+		return err
+	}
+	log := newLogger(c, stderr)
+	for _, w := range c.warnings {
+		log.Warn(w)
+	}
+	return serve(ctx, c, stdout, log)
+}
+
+func newLogger(c config, w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.logLevel}
+	if c.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// serve runs one instance until ctx ends or something fails. Then the streams are moved, requests under way may end, and the store goes last.
+func serve(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) error {
+	store, closeStore, err := openStore(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.listen)
+	if err != nil {
+		return fmt.Errorf("PRESENTLY_LISTEN: %w", err)
+	}
+	instance := randomName()
+	presently := newHandlers(c, store, instance, log)
+	// What serves outlives ctx, which only asks it to stop.
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	server := newServer(c, presently, life, log)
+
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return presently.Run(life) })
+	g.Go(func() error { return accept(server, listener) })
+	g.Go(func() error {
+		<-ctx.Done()
+		defer end()
+		log.Info("stopping", "reason", context.Cause(ctx), "drain", c.drain)
+		return stop(presently, server, c.drain)
+	})
+	log.Info("serving", "version", versionName(), "address", listener.Addr().String(), "tls", c.tls != nil,
+		"store", storeName(c), "instance", instance, "ttl", c.policy.TTL, "heartbeat", c.policy.Heartbeat)
+	if c.development {
+		if err := greet(stdout, c, listener.Addr().String()); err != nil {
+			log.Warn("the terminal cannot be written to", "error", err)
+		}
+	}
+	return g.Wait()
+}
+
+func newHandlers(c config, store presence.Store, instance string, log *slog.Logger) *handlers.Server {
+	return handlers.New(handlers.Options{
+		Tracker:  &presence.Tracker{Store: store, Policy: c.policy, Instance: instance},
+		Tokens:   c.tokens,
+		Coalesce: c.coalesce, Drain: c.drain, StreamMaxAge: c.maxAge,
+		Origins:  c.origins,
+		Contract: contract,
+		Docs:     docs.Handler("/docs"),
+		Home:     newHome(c),
+		Log:      log,
+	})
+}
+
+func newHome(c config) http.Handler {
+	if !c.development {
+		return home.Handler(home.Options{})
+	}
+	return home.Handler(home.Options{
+		User: devUser, Token: c.devToken, Silence: c.policy.TTL,
+	})
+}
+
+// newServer has no WriteTimeout: it would end each stream; every write of a stream has a deadline of its own.
+func newServer(c config, h http.Handler, life context.Context, log *slog.Logger) *http.Server {
+	s := &http.Server{
+		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
+		BaseContext: func(net.Listener) context.Context { return life },
+		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug), // handshakes that strangers break off
+		Protocols:   new(http.Protocols),
+	}
+	s.Protocols.SetHTTP1(true)
+	if c.tls == nil {
+		s.Protocols.SetUnencryptedHTTP2(true)
+		return s
+	}
+	s.Protocols.SetHTTP2(true)
+	s.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*c.tls}, MinVersion: tls.VersionTLS12}
+	return s
+}
+
+func accept(s *http.Server, l net.Listener) error {
+	serve := s.Serve
+	if s.TLSConfig != nil {
+		serve = func(l net.Listener) error { return s.ServeTLS(l, "", "") }
+	}
+	if err := serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve: %w", err)
+	}
+	return nil
+}
+
+// stop ends the streams, then everything else that is under way, and waits for neither longer than it may.
+func stop(h *handlers.Server, s *http.Server, drain time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), drain+lastRequests)
+	defer cancel()
+	drainErr := h.Drain(ctx)
+	ctx, cancel = context.WithTimeout(context.Background(), lastRequests)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		return errors.Join(drainErr, fmt.Errorf("stop serving: %w", err), s.Close())
+	}
+	return drainErr
+}
+
+// openStore is Redis, or the memory of this process. A Redis that does not answer yet is no reason not to start: readiness tells.
+func openStore(ctx context.Context, c config, log *slog.Logger) (store presence.Store, closeStore func(), err error) {
+	if c.redisURL == "" {
+		return memstore.New(memstore.Options{TTL: c.policy.TTL, Sweep: c.sweep}), func() {}, nil
+	}
+	r, err := redisstore.Open(ctx, c.redisURL, redisstore.Options{
+		Partitions: c.partitions, Sweep: c.sweep, TTL: c.policy.TTL, Logger: log,
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("PRESENTLY_REDIS_URL: %w", err)
+	}
+	return r, func() {
+		if err := r.Close(); err != nil {
+			log.Warn("the store does not close", "error", err)
+		}
+	}, nil
+}
+
+func storeName(c config) string {
+	if c.redisURL == "" {
+		return "memory"
+	}
+	return "redis"
+}
+
+// randomName tells one run of one instance from all others.
+func randomName() string {
+	b := make([]byte, 4)
+	rand.Read(b)
+	return hex.EncodeToString(b)
+}

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"flag"
+	"log/slog"
+	"math"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/presently/presently/handlers"
+	"github.com/presently/presently/presence"
+)
+
+// config is everything that the environment and the flags say, checked and complete. It holds secrets: print single fields of it.
+type config struct {
+	listen string
+	tls    *tls.Certificate // nil: in clear
+
+	redisURL    string // empty: the embedded store
+	partitions  int
+	development bool // neither Redis nor a key: loopback only, with a secret made up for this run
+
+	tokens   *handlers.Verifier
+	issuer   issuer // makes tokens that tokens verifies, where there is a secret
+	policy   presence.Policy
+	sweep    time.Duration
+	coalesce time.Duration
+	maxAge   time.Duration
+	drain    time.Duration
+	origins  []string
+
+	logLevel  slog.Level
+	logFormat string
+
+	warnings []string
+}
+
+const (
+	day            = 24 * time.Hour
+	sessionsAUser  = 20
+	mostHeartbeat  = 30 * time.Second
+	hiddenTabsNeed = 65 * time.Second // browsers fire a hidden tab's timers once a minute
+)
+
+// loadConfig reads all settings, once. Its error is a *configError that names everything that is wrong, or flag.ErrHelp.
+func loadConfig(fs *flag.FlagSet, args, environ []string) (config, error) {
+	r, err := gather(fs, args, environ)
+	if err != nil {
+		return config{}, err
+	}
+	c := config{
+		redisURL:   r.text("REDIS_URL"),
+		partitions: r.number("PARTITIONS", 1, 1024),
+		policy: presence.Policy{
+			TTL:       r.duration("TTL", 100*time.Millisecond, day),
+			Grace:     r.duration("GRACE", 0, day),
+			IdleAfter: r.duration("IDLE_AFTER", 10*time.Millisecond, day),
+			Sessions:  sessionsAUser,
+		},
+		sweep:     r.duration("SWEEP", 10*time.Millisecond, 10*time.Second),
+		coalesce:  r.duration("COALESCE", 0, 10*time.Second),
+		maxAge:    r.duration("STREAM_MAX_AGE", time.Second, day),
+		drain:     r.duration("DRAIN", 0, time.Hour),
+		origins:   r.origins("CORS_ORIGINS"),
+		logFormat: r.oneOf("LOG_FORMAT", "text", "json"),
+	}
+	c.policy.Heartbeat = readHeartbeat(r, c.policy.TTL)
+	readUnused(r)
+	readLogLevel(r, &c)
+	readTLS(r, &c)
+	readTokens(r, &c)
+	readListen(r, &c)
+	if c.development && !r.isGiven("DRAIN") {
+		c.drain = time.Second // there is no other instance to go to
+	}
+	c.warnings = r.warnings
+	return c, r.err()
+}
+
+// readHeartbeat holds the interval to being shorter than the TTL by so much that its jitter of 10 % never makes anybody offline.
+func readHeartbeat(r *reader, ttl time.Duration) time.Duration {
+	beat := min(ttl/3, mostHeartbeat)
+	if r.isGiven("HEARTBEAT") {
+		beat = r.duration("HEARTBEAT", 10*time.Millisecond, day)
+	}
+	if ttl > 0 && ttl <= beat*11/10 {
+		r.wrong("HEARTBEAT", "%v is too long for a TTL of %v, which must be more than 1.1 heartbeats; a third of it is good", beat, ttl)
+	}
+	if ttl < hiddenTabsNeed {
+		r.warn("%s is %v: browsers let hidden tabs beat once a minute, so under %v their users flap", r.source("TTL"), ttl, hiddenTabsNeed)
+	}
+	return beat
+}
+
+// readUnused checks what has no effect in this version yet, and refuses what would be expected to have one.
+func readUnused(r *reader) {
+	r.duration("TYPING_TTL", time.Second, 30*time.Second)
+	r.oneOf("RATE_LIMIT", "on", "off")
+	unsupported := []string{"JWKS_URL", "ADMIN_LISTEN", "OTLP_ENDPOINT", "WEBHOOK_URL", "WEBHOOK_SECRET"}
+	if r.oneOf("AFTER_LOSS", "open", "closed") == "closed" {
+		unsupported = append(unsupported, "AFTER_LOSS")
+	}
+	for _, name := range unsupported {
+		if r.isGiven(name) {
+			r.wrong(name, "not supported by this version yet: leave it out")
+		}
+	}
+}
+
+func readLogLevel(r *reader, c *config) {
+	level := r.oneOf("LOG_LEVEL", "info", "debug", "warn", "error")
+	if err := c.logLevel.UnmarshalText([]byte(level)); err != nil {
+		r.wrong("LOG_LEVEL", "%v", err)
+	}
+}
+
+func readTLS(r *reader, c *config) {
+	cert, key := r.text("TLS_CERT"), r.text("TLS_KEY")
+	switch {
+	case cert == "" && key == "":
+		return
+	case cert == "":
+		r.wrong("TLS_CERT", "is needed with %s: both or none", r.source("TLS_KEY"))
+		return
+	case key == "":
+		r.wrong("TLS_KEY", "is needed with %s: both or none", r.source("TLS_CERT"))
+		return
+	}
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		r.wrong("TLS_CERT", "does not make a pair with %s: %v", r.source("TLS_KEY"), err)
+		return
+	}
+	c.tls = &pair
+}
+
+// readTokens decides who is believed. Nobody runs unprotected by forgetting something: only where neither Redis nor a key is given
+// is this taken for development.
+func readTokens(r *reader, c *config) {
+	t := handlers.TokenConfig{
+		Secret:     []byte(r.text("JWT_SECRET")),
+		Algorithms: r.list("JWT_ALGORITHMS"),
+		Issuer:     r.text("JWT_ISSUER"),
+		Audience:   r.text("JWT_AUDIENCE"),
+		Leeway:     r.duration("JWT_LEEWAY", math.MinInt64, math.MaxInt64), // the verifier knows what is too much
+	}
+	if file := r.text("JWT_KEY_FILE"); file != "" {
+		keys, err := readKeys(file)
+		if err != nil {
+			r.wrong("JWT_KEY_FILE", "%v", err)
+			return
+		}
+		t.PublicKeys = keys
+	}
+	switch hasKey := len(t.Secret) > 0 || len(t.PublicKeys) > 0; {
+	case !hasKey && c.redisURL != "":
+		r.wrong("JWT_SECRET", "is needed with %s, or PRESENTLY_JWT_KEY_FILE: without a key nobody could be told from anybody; `openssl rand -base64 48` makes a good secret", r.source("REDIS_URL"))
+		return
+	case !hasKey:
+		c.development = true
+		t.Secret = randomSecret()
+	case c.redisURL == "":
+		r.warn("PRESENTLY_REDIS_URL is not set: presence is kept in the memory of this process, on this instance alone, and is gone when it ends")
+	}
+	if secret := string(t.Secret); !c.development && strings.TrimSpace(secret) != secret {
+		r.warn("%s begins or ends with white space, which is taken as part of the secret", r.source("JWT_SECRET"))
+	}
+	var err error
+	c.tokens, err = handlers.NewVerifier(t)
+	r.tokenProblems(err)
+	c.issuer = newIssuer(t)
+}
+
+// tokenProblems tells what a verifier cannot be made of, by the names of the settings.
+func (r *reader) tokenProblems(err error) {
+	names := map[string]string{"Secret": "JWT_SECRET", "PublicKeys": "JWT_KEY_FILE", "Algorithms": "JWT_ALGORITHMS", "Leeway": "JWT_LEEWAY"}
+	joined, _ := err.(interface{ Unwrap() []error })
+	if joined == nil {
+		return
+	}
+	for _, err := range joined.Unwrap() {
+		if e, ok := errors.AsType[*handlers.TokenConfigError](err); ok {
+			r.wrong(names[e.Field], "%s", e.Problem)
+		}
+	}
+}
+
+// randomSecret is long enough for each algorithm.
+func randomSecret() []byte {
+	secret := make([]byte, 64)
+	rand.Read(secret)
+	return secret
+}
+
+// readListen checks the address. Development, where whoever can connect gets a token, is for this machine alone.
+func readListen(r *reader, c *config) {
+	c.listen = r.text("LISTEN")
+	host, port, err := net.SplitHostPort(c.listen)
+	if n, portErr := strconv.Atoi(port); err != nil || portErr != nil || n < 0 || n > 65535 {
+		r.wrong("LISTEN", "%q is no address: write it like :8080 or 127.0.0.1:8080", c.listen)
+		return
+	}
+	switch {
+	case !c.development || isLoopback(host):
+	case host == "":
+		c.listen = net.JoinHostPort("127.0.0.1", port)
+	default:
+		r.wrong("LISTEN", "%q can be reached from elsewhere, which needs a key: set PRESENTLY_JWT_SECRET or PRESENTLY_JWT_KEY_FILE, or listen at 127.0.0.1:%s", c.listen, port)
+	}
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
