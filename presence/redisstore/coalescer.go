@@ -116,4 +116,3 @@ func (c *coalescer) close() {
 	close(c.quit)
 	c.done.Wait()
 }
-

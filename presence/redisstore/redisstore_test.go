@@ -40,21 +40,23 @@ func conformance(t *testing.T) storetest.With {
 			t.Fatal(err)
 		}
 		s := open(t, server.URL(), Options{Partitions: 4, TTL: storetest.TTL, Sweep: time.Hour, clock: turnedClock})
+		defer s.Close()
 		// The suite begins in the middle of a second, half a second after the first sweep.
 		c := &turned{t: t, store: s, admin: admin, now: time.UnixMilli(1_795_340_465_000)}
 		c.set()
 		heard := storetest.NewRecorder()
 		ear := newAttentive(heard)
-		run(t, s, ear)
+		defer start(t, s, ear)()
 		ear.untilSwept(t, s)
 		c.advance(storetest.Sweep / 2)
-		f(t, storetest.Fixture{Store: s, Heard: heard, Advance: func(d time.Duration) {
+		advance := func(d time.Duration) {
 			for ; d > 0; d -= storetest.Sweep {
 				c.advance(storetest.Sweep / 2)
 				s.sweep(t.Context())
 				c.advance(storetest.Sweep / 2)
 			}
-		}})
+		}
+		f(t, storetest.Fixture{Store: s, Heard: heard, Advance: advance, Tick: func() { c.advance(time.Millisecond) }})
 	}
 }
 
@@ -89,18 +91,18 @@ func open(t testing.TB, url string, o Options) *Store {
 	return s
 }
 
-// run runs the store until the test ends.
-func run(t testing.TB, s *Store, feed presence.Feed) {
-	t.Helper()
+// start runs the store until stop is called.
+func start(t testing.TB, s *Store, feed presence.Feed) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx, feed) }()
-	t.Cleanup(func() {
+	return func() {
+		t.Helper()
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("Run: %v", err)
 		}
-	})
+	}
 }
 
 // attentive is a feed that lets tests wait for what it hears.

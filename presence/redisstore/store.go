@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -40,6 +41,7 @@ type Store struct {
 	scripts    scripts
 	coalescers []*coalescer
 	health     health
+	closing    sync.Once
 }
 
 // Open makes a store of the Redis that the URL names:
@@ -119,11 +121,14 @@ func (s *Store) greet(ctx context.Context) error {
 }
 
 // Close lets go of all connections. Calls under way fail.
-func (s *Store) Close() error {
-	for _, c := range s.coalescers {
-		c.close()
-	}
-	return s.client.Close()
+func (s *Store) Close() (err error) {
+	s.closing.Do(func() {
+		for _, c := range s.coalescers {
+			c.close()
+		}
+		err = s.client.Close()
+	})
+	return err
 }
 
 // Lanes implements presence.Store: a lane is a partition's.

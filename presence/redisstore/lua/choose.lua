@@ -29,8 +29,8 @@ if hide ~= (hiding[1] == '1') then
     local profile = redis.call('HGET', u, 'p') or '||0'
     local at, shown = int(MS), version
     if not live then
-      -- Who is offline already looks as before: not even a version moves.
-      at = seen[1]
+      -- Who is offline already looks as before: not even a version moves, and nothing shows that is older than when he last came out.
+      at = seen[1] == '0' and seen[1] or int(math.max(tonumber(seen[1]), tonumber(hiding[2])))
       shown = int(math.max(tonumber(split(profile)[3]), tonumber(seen[3]), tonumber(hiding[5])))
     end
     hiding = {'1', int(MS), at, shown, version, profile}

@@ -41,13 +41,21 @@ local function claim(key, entry)
   end
 end
 
--- Deadlines are whole ms, rounded down, so only those before this ms have surely passed.
-local gone = redis.call('ZRANGEBYSCORE', LEFT, '-inf', '(' .. int(MS), 'LIMIT', 0, most)
-for i = 1, #gone do claim(LEFT, gone[i]) end
-local claimed = #gone
-if held <= MS and claimed < most then
-  gone = redis.call('ZRANGEBYSCORE', BEATS, '(0', '(' .. int(MS * GRAIN), 'LIMIT', 0, most - claimed)
-  for i = 1, #gone do claim(BEATS, gone[i]) end
-  claimed = claimed + #gone
+-- Deadlines are whole ms, rounded down, so only those before this ms have surely passed. Both kinds end in the order of their deadlines.
+local function due(key, from, grain)
+  return redis.call('ZRANGEBYSCORE', key, from, '(' .. int(MS * grain), 'WITHSCORES', 'LIMIT', 0, most)
+end
+local gone, silent = due(LEFT, '-inf', 1), {}
+if held <= MS then silent = due(BEATS, '(0', GRAIN) end
+local i, j, claimed = 1, 1, 0
+while claimed < most and (gone[i] or silent[j]) do
+  if gone[i] and not (silent[j] and tonumber(silent[j + 1]) < tonumber(gone[i + 1]) * GRAIN) then
+    claim(LEFT, gone[i])
+    i = i + 2
+  else
+    claim(BEATS, silent[j])
+    j = j + 2
+  end
+  claimed = claimed + 1
 end
 return {int(US), claimed}
