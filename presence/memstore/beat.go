@@ -17,6 +17,7 @@ func (s *Store) Beat(_ context.Context, b presence.Beat) (presence.Beaten, error
 	if highest, ok := w.user.highest(b.Session); ok && b.Seq != nil && *b.Seq <= highest {
 		return presence.Beaten{Old: true, Record: s.read(b.User)}, nil
 	}
+	repeats := live != nil && live.name == b.Profile.Name && live.avatar == b.Profile.Avatar
 	if live == nil {
 		if len(w.user.sessions) >= b.MaxLive {
 			return presence.Beaten{}, presence.ErrTooManySessions
@@ -32,7 +33,9 @@ func (s *Store) Beat(_ context.Context, b presence.Beat) (presence.Beaten, error
 	s.live.expect(live, w.now.Add(b.TTL))
 
 	w.session(b, live)
-	if p := b.Profile; p.Name != w.user.record.Profile.Name || p.Avatar != w.user.record.Profile.Avatar {
+	// Two sessions may come with tokens of different age: what a session says anew counts, not what it repeats.
+	live.name, live.avatar = b.Profile.Name, b.Profile.Avatar
+	if p := b.Profile; !repeats && (p.Name != w.user.record.Profile.Name || p.Avatar != w.user.record.Profile.Avatar) {
 		p.Version = w.version
 		w.set(p)
 	}

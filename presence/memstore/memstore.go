@@ -52,6 +52,8 @@ type user struct {
 type session struct {
 	user, id string
 	idle     time.Duration // as of the last beat
+	name     string        // the profile that it brought
+	avatar   string
 	hasSeq   bool
 	seq      int64 // highest seen
 	lastBeat time.Time

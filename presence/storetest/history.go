@@ -102,6 +102,7 @@ func play(t testing.TB, fx Fixture, steps []step) []string {
 	for _, s := range steps {
 		tl.say("%s", s)
 		tl.say("  %s", s.run(t, fx))
+		fx.Tick()
 		tl.listen()
 		tl.look(players)
 	}
@@ -134,9 +135,10 @@ func WithMemstore(t *testing.T, f func(t *testing.T, fx Fixture)) {
 		go s.Run(t.Context(), heard) //nolint:errcheck // ends with the test
 		time.Sleep(Sweep / 2)
 		synctest.Wait()
-		f(t, Fixture{Store: s, Heard: heard, Advance: func(d time.Duration) {
+		advance := func(d time.Duration) {
 			time.Sleep(d)
 			synctest.Wait()
-		}})
+		}
+		f(t, Fixture{Store: s, Heard: heard, Advance: advance, Tick: func() { advance(time.Millisecond) }})
 	})
 }

@@ -32,6 +32,9 @@ type Fixture struct {
 
 	// Advance lets whole seconds pass, with a sweep at the beginning of each.
 	Advance func(d time.Duration)
+
+	// Tick lets one millisecond pass: sessions with the same deadline would end in no particular order.
+	Tick func()
 }
 
 // Recorder is a feed that remembers what it heard.
