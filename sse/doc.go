@@ -25,7 +25,7 @@
 // equals by version, is written in the end.
 //
 // A stream remembers one frame a key, however slow its reader is, and at most
-// 16 control events. Nothing in this package blocks while it holds a lock, and
+// 16 control events and 16 snapshots that were asked for. Nothing in this package blocks while it holds a lock, and
 // no slow reader delays an offer: only Run writes, and only a write that makes
 // no progress ends it.
 //

@@ -8,7 +8,7 @@ type Frame struct {
 
 	// Digest stands for all of Data that a reader could care about, which is
 	// all but the moment. Of two frames in a row of one key that have the same
-	// digest, a stream writes one.
+	// digest, a stream writes one. 0 is no digest, and equal to none.
 	Digest uint64
 
 	// Version orders the frames of one key in one variant: an older one never

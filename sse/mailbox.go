@@ -21,11 +21,10 @@ type mailbox struct {
 type watch struct {
 	topic   *topic // nil: free
 	pending *Frame
-	digest  uint64 // of what was sent last. Only this, so that the frame itself can go
+	digest  uint64 // of what was sent last, or 0. Only this, so that the frame itself can go
 	version int64  // the newest offered; an older one is dropped
 	place   int32  // in topic.subs; in a free slot, the next free one plus one
 	variant Variant
-	sent    bool // digest tells something
 	urgent  bool // what is pending goes at once, also when what made it so was replaced
 	held    bool // what is pending waits for a snapshot
 	listed  bool // the slot is in dirty; stays with the slot, not the key
@@ -114,7 +113,7 @@ func (b *mailbox) offer(slot int32, f *Frame) (wake bool) {
 	}
 	w.version = f.Version
 	before := b.counts
-	if w.sent && w.digest == f.Digest {
+	if f.Digest != 0 && f.Digest == w.digest {
 		b.put(slot, nil) // things are again as the reader saw them last
 	} else {
 		b.put(slot, f)
@@ -140,7 +139,7 @@ func (b *mailbox) ship(slot int32) *Frame {
 	w := &b.watches[slot]
 	f := w.pending
 	if f != nil {
-		w.digest, w.sent = f.Digest, true
+		w.digest = f.Digest
 		b.put(slot, nil)
 	}
 	return f

@@ -17,38 +17,87 @@ import (
 // stream and holds what its reader sees against a model that remembers all.
 func TestMailboxProperties(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		// Each play has a bubble of its own, as rapid measures time. A failure is
-		// a panic, which rapid expects in its own goroutine.
+		coalesce := time.Duration(rapid.IntRange(0, 2).Draw(rt, "coalesce")) * time.Second
+		steps := rapid.SliceOfN(rapid.Custom(drawStep), 1, 80).Draw(rt, "steps")
+		// rapid stays outside the bubble: it measures time, and expects failures
+		// in its own goroutine.
 		var failure any
 		synctest.Test(t, func(t *testing.T) {
 			defer func() { failure = recover() }()
-			p := newPlay(t, rt)
+			p := newPlay(t, coalesce)
 			defer p.end()
-			rt.Repeat(map[string]func(*rapid.T){
-				"offer":    p.offer,
-				"offer 2":  p.offer, // as often as all that moves watches about
-				"offer 3":  p.offer,
-				"offer 4":  p.offer,
-				"watch":    p.watch,
-				"unwatch":  p.unwatch,
-				"snapshot": p.snapshot,
-				"pass":     p.pass,
-				"stall":    p.stallOrResume,
-				"":         p.check,
-			})
+			for _, step := range steps {
+				p.play(step)
+				p.check()
+			}
 			p.settle()
 		})
 		if failure != nil {
-			panic(failure)
+			rt.Fatal(failure)
 		}
 	})
 }
 
-const playKeys = 4
+// A step is one thing that happens to the stream.
+type step struct {
+	do      string
+	key     string
+	variant Variant
+
+	frame *Frame // of offer
+	said  string // in it
+	alone bool   // offered to this stream, not to all
+
+	held bool // of watch
+	keys []string
+	time time.Duration // of pass
+}
+
+func (s step) GoString() string {
+	switch s.do {
+	case "offer":
+		return fmt.Sprintf("offer %s urgent=%t alone=%t", s.frame.Data, s.frame.Urgent, s.alone)
+	case "watch":
+		return fmt.Sprintf("watch %s/%d held=%t", s.key, s.variant, s.held)
+	case "unwatch":
+		return "unwatch " + s.key
+	case "snapshot":
+		return fmt.Sprint("snapshot ", s.keys)
+	case "pass":
+		return fmt.Sprint("pass ", s.time)
+	}
+	return s.do
+}
+
+func drawStep(rt *rapid.T) step {
+	key := rapid.SampledFrom(playKeys)
+	s := step{
+		do:      rapid.SampledFrom(strings.Fields("offer offer offer offer offer watch watch unwatch snapshot pass stall")).Draw(rt, "do"),
+		key:     key.Draw(rt, "key"),
+		variant: rapid.SampledFrom([]Variant{0, 0, 0, 1}).Draw(rt, "variant"), // most offers find a watch
+	}
+	switch s.do {
+	case "offer":
+		s.said = rapid.SampledFrom([]string{"online", "busy", "away"}).Draw(rt, "said")
+		version := rapid.Int64Range(0, 20).Draw(rt, "version")
+		s.frame = say(version, fmt.Sprintf("%s/%d/%d/%s", s.key, s.variant, version, s.said))
+		s.frame.Digest = maphash.String(seed, s.said) // not the version: that is the moment
+		s.frame.Urgent = rapid.Bool().Draw(rt, "urgent")
+		s.alone = rapid.Bool().Draw(rt, "alone")
+	case "watch":
+		s.held = rapid.Bool().Draw(rt, "held")
+	case "snapshot":
+		s.keys = rapid.SliceOfNDistinct(key, 1, len(playKeys), rapid.ID).Draw(rt, "keys")
+	case "pass":
+		s.time = time.Duration(rapid.IntRange(1, 1500).Draw(rt, "ms")) * time.Millisecond
+	}
+	return s
+}
+
+var playKeys = []string{"0", "1", "2", "3"}
 
 // A play is the model: what was said of each key, and what the reader saw.
 type play struct {
-	rt      *rapid.T
 	h       *Hub
 	s       *Stream
 	tape    *tape
@@ -69,18 +118,16 @@ type told struct {
 	past    map[int64]string // due as of each moment at which it changed
 }
 
-func newPlay(t *testing.T, rt *rapid.T) *play {
-	p := &play{rt: rt, h: NewHub(testKinds), tape: &tape{}, done: make(chan struct{}), watches: map[string]*told{}}
-	o := Options{Cursor: func() string { return fmt.Sprint(p.moment.Load()) }}
-	o.Coalesce = time.Duration(rapid.IntRange(0, 2).Draw(rt, "coalesce")) * time.Second
-	p.s = p.h.NewStream(o)
+func newPlay(t *testing.T, coalesce time.Duration) *play {
+	p := &play{h: NewHub(testKinds), tape: &tape{}, done: make(chan struct{}), watches: map[string]*told{}}
+	p.s = p.h.NewStream(Options{Coalesce: coalesce, Cursor: func() string { return fmt.Sprint(p.moment.Load()) }})
 	go func() {
 		defer close(p.done)
 		p.s.Run(t.Context(), p.tape)
 	}()
 	synctest.Wait()
-	for i := range playKeys {
-		p.enroll(strconv.Itoa(i), 0, false)
+	for _, key := range playKeys[:2] {
+		p.watch(key, 0, false)
 	}
 	return p
 }
@@ -91,72 +138,62 @@ func (p *play) end() {
 	}
 	p.s.End()
 	<-p.done
-	if p.h.Len() > 0 || p.h.Watched(p.key("0")) {
-		p.rt.Error("the hub is not empty")
+}
+
+func (p *play) fail(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+
+func (p *play) play(s step) {
+	switch s.do {
+	case "offer":
+		p.offer(s)
+	case "watch":
+		p.watch(s.key, s.variant, s.held)
+	case "unwatch":
+		p.unwatch(s.key)
+	case "snapshot":
+		p.snapshot(s.keys)
+	case "pass":
+		pass(s.time)
+	case "stall":
+		p.stallOrResume()
 	}
 }
 
 // key makes half of the keys of one kind and half of the other.
 func (p *play) key(id string) Key { return Key{Kind(id[0] % 2), id} }
 
-func (p *play) draw(rt *rapid.T) string {
-	return strconv.Itoa(rapid.IntRange(0, playKeys-1).Draw(rt, "key"))
-}
-
-// drawVariant draws mostly the one, so that most offers find a watch.
-func (p *play) drawVariant(rt *rapid.T) Variant {
-	return rapid.SampledFrom([]Variant{0, 0, 0, 1}).Draw(rt, "variant")
-}
-
-// offer says one of three things of a key, with a version that may be old, to
-// all or to this stream, in a variant that may be another.
-func (p *play) offer(rt *rapid.T) {
-	id := p.draw(rt)
-	v := p.drawVariant(rt)
-	version := rapid.Int64Range(0, 20).Draw(rt, "version")
-	said := rapid.SampledFrom([]string{"online", "busy", "away"}).Draw(rt, "said")
-	f := say(version, fmt.Sprintf("%s/%d/%d/%s", id, v, version, said))
-	f.Digest = maphash.String(seed, said) // not the version: that is the moment
-	f.Urgent = rapid.Bool().Draw(rt, "urgent")
-	if rapid.Bool().Draw(rt, "alone") {
-		p.s.Offer(p.key(id), v, f)
+func (p *play) offer(s step) {
+	if s.alone {
+		p.s.Offer(p.key(s.key), s.variant, s.frame)
 	} else {
-		p.h.Offer(p.key(id), v, f)
+		p.h.Offer(p.key(s.key), s.variant, s.frame)
 	}
-	p.moment.Add(1)
-	if w := p.watches[id]; w != nil && w.variant == v && version >= w.version {
-		w.version, w.due = version, said
-		w.past[p.moment.Load()] = said
+	moment := p.moment.Add(1)
+	if w := p.watches[s.key]; w != nil && w.variant == s.variant && s.frame.Version >= w.version {
+		w.version, w.due = s.frame.Version, s.said
+		w.past[moment] = s.said
 	}
 	synctest.Wait()
 }
 
-func (p *play) watch(rt *rapid.T) {
-	id, v := p.draw(rt), p.drawVariant(rt)
-	held := rapid.Bool().Draw(rt, "held")
+func (p *play) watch(id string, v Variant, held bool) {
 	p.catchUp()
-	p.enroll(id, v, held)
-}
-
-func (p *play) enroll(id string, v Variant, held bool) {
 	if held {
 		p.h.WatchHeld(p.s, p.key(id), v)
 	} else {
 		p.h.Watch(p.s, p.key(id), v)
 	}
-	w := p.watches[id]
-	p.moment.Add(1)
-	switch {
+	moment := p.moment.Add(1)
+	switch w := p.watches[id]; {
 	case w == nil:
-		p.watches[id] = &told{variant: v, held: held, version: -1, written: -1, past: map[int64]string{p.moment.Load(): ""}}
+		p.watches[id] = &told{variant: v, held: held, version: -1, written: -1, past: map[int64]string{moment: ""}}
 	case w.variant != v:
 		w.variant, w.version, w.written, w.due = v, -1, -1, w.shown
-		w.past = map[int64]string{p.moment.Load(): w.shown}
+		w.past = map[int64]string{moment: w.shown}
 	}
 }
 
-func (p *play) unwatch(rt *rapid.T) {
-	id := p.draw(rt)
+func (p *play) unwatch(id string) {
 	p.catchUp()
 	p.h.Unwatch(p.s, p.key(id))
 	delete(p.watches, id)
@@ -164,12 +201,11 @@ func (p *play) unwatch(rt *rapid.T) {
 }
 
 // snapshot composes one event a frame, in the form in which they would have come.
-func (p *play) snapshot(rt *rapid.T) {
-	ids := rapid.SliceOfNDistinct(rapid.IntRange(0, playKeys-1), 1, playKeys, rapid.ID).Draw(rt, "keys")
+func (p *play) snapshot(ids []string) {
 	p.absorb()
 	var keys []Key
-	for _, i := range ids {
-		keys = append(keys, p.key(strconv.Itoa(i)))
+	for _, id := range ids {
+		keys = append(keys, p.key(id))
 	}
 	p.s.Resnapshot(keys, func(frames []*Frame, cursor string) (events []Event) {
 		for _, f := range frames {
@@ -179,19 +215,15 @@ func (p *play) snapshot(rt *rapid.T) {
 		}
 		return append(events, Event{Name: "end", ID: cursor, Data: []byte("end")})
 	})
-	for _, k := range keys {
-		if w := p.watches[k.ID]; w != nil {
+	for _, id := range ids {
+		if w := p.watches[id]; w != nil {
 			w.held = false
 		}
 	}
 	p.catchUp() // so that the snapshot is written
 }
 
-func (p *play) pass(rt *rapid.T) {
-	pass(time.Duration(rapid.IntRange(1, 1500).Draw(rt, "ms")) * time.Millisecond)
-}
-
-func (p *play) stallOrResume(*rapid.T) {
+func (p *play) stallOrResume() {
 	if p.resume == nil {
 		p.resume = p.tape.stall()
 	} else {
@@ -211,7 +243,7 @@ func (p *play) catchUp() {
 }
 
 // check reads what was written and looks at the bounds.
-func (p *play) check(rt *rapid.T) {
+func (p *play) check() {
 	synctest.Wait()
 	p.absorb()
 	p.s.mu.Lock()
@@ -224,10 +256,10 @@ func (p *play) check(rt *rapid.T) {
 		}
 	}
 	if counted := b.counts[normal] + b.counts[urgent] + b.counts[held]; int(counted) != pending {
-		rt.Fatalf("%d frames are pending, counted as %d", pending, counted)
+		p.fail("%d frames are pending, counted as %d", pending, counted)
 	}
-	if len(b.watches) > playKeys || len(b.dirty) > playKeys {
-		rt.Fatalf("%d watches and %d dirty slots for %d keys", len(b.watches), len(b.dirty), playKeys)
+	if len(b.watches) > len(playKeys) || len(b.dirty) > len(playKeys) {
+		p.fail("%d watches and %d dirty slots for %d keys", len(b.watches), len(b.dirty), len(playKeys))
 	}
 }
 
@@ -242,7 +274,7 @@ func (p *play) absorb() {
 		lastID := ""
 		for _, e := range read(text).events {
 			if lastID != "" {
-				p.rt.Fatalf("an event follows the one with the id: %q", text)
+				p.fail("an event follows the one with the id: %q", text)
 			}
 			lastID = e.lastID
 			if e.name == "end" {
@@ -263,18 +295,18 @@ func (p *play) see(data string) {
 	var v Variant
 	var version int64
 	if _, err := fmt.Sscanf(strings.ReplaceAll(data, "/", " "), "%s %d %d %s", &id, &v, &version, &said); err != nil {
-		p.rt.Fatalf("%q: %v", data, err)
+		p.fail("%q: %v", data, err)
 	}
 	w := p.watches[id]
 	switch {
 	case w == nil || w.variant != v:
-		p.rt.Fatalf("%q is written and not watched", data)
+		p.fail("%q is written, and not watched", data)
 	case version < w.written:
-		p.rt.Fatalf("%s: version %d is written after %d", id, version, w.written)
+		p.fail("%s: version %d is written after %d", id, version, w.written)
 	case said == w.shown:
-		p.rt.Fatalf("%s: %q is written twice", id, said)
+		p.fail("%s: %q is written twice", id, said)
 	case w.held:
-		p.rt.Fatalf("%s: %q is written before its snapshot", id, said)
+		p.fail("%s: %q is written before its snapshot", id, said)
 	}
 	w.shown, w.written = said, version
 }
@@ -298,7 +330,7 @@ func (p *play) checkCovered(id string) {
 			ok = ok || m >= asOf && said == w.shown
 		}
 		if !ok {
-			p.rt.Fatalf("id %s promises more of %s than %q: %v", id, k, w.shown, w.past)
+			p.fail("id %s promises more of %s than %q: %v", id, k, w.shown, w.past)
 		}
 	}
 }
@@ -311,7 +343,7 @@ func (p *play) settle() {
 	p.absorb()
 	for id, w := range p.watches {
 		if !w.held && w.due != w.shown {
-			p.rt.Fatalf("%s: the reader sees %q in the end, want %q", id, w.shown, w.due)
+			p.fail("%s: the reader sees %q in the end, want %q", id, w.shown, w.due)
 		}
 	}
 }

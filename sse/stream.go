@@ -263,7 +263,7 @@ func (w *writer) flush() (ended bool, err error) {
 	w.take(b, now)
 
 	b.events(b.control)
-	if !b.ended && w.opts.Ping > 0 && !now.Before(w.ping) {
+	if w.opts.Ping > 0 && !now.Before(w.ping) {
 		b.event(w.opts.PingEvent())
 		if w.ping = w.ping.Add(w.opts.Ping); w.ping.Before(now) {
 			w.ping = now.Add(w.opts.Ping) // do not make up for pings missed in a long write
