@@ -44,6 +44,7 @@ type Entry struct {
 	user     string
 	watchers int
 	idleAt   Version       // when the last watcher left
+	noted    bool          // the entry stands in its lane's idle
 	expires  Version       // what the entry stands in the lane's expiries with
 	place    int           // where; -1: not there
 	ready    chan struct{} // closed once Record has been read, or could not be
@@ -83,10 +84,15 @@ type boardLane struct {
 	clock    Version // the newest time heard of
 	held     Version // until then the store's silence about somebody is no evidence; 0: no hold
 	entries  map[string]*Entry
-	idle     []*Entry // left by their last watcher, oldest first; some have found new ones since
+	idle     []idling // left by their last watcher, each entry at most once; some have found new ones since
 	expiries expiries
 	stale    bool          // to be read again
 	moved    chan struct{} // closed when head moves
+}
+
+type idling struct {
+	entry *Entry
+	since Version
 }
 
 // NewBoard makes a board that is to be fed by its source's Run, and told about by Run.
@@ -164,7 +170,14 @@ func (b *Board) leave(entries []*Entry) {
 func (l *boardLane) drop(e *Entry) {
 	if e.watchers--; e.watchers == 0 && e.loaded {
 		e.idleAt = l.clock
-		l.idle = append(l.idle, e)
+		l.note(e)
+	}
+}
+
+func (l *boardLane) note(e *Entry) {
+	if !e.noted {
+		e.noted = true
+		l.idle = append(l.idle, idling{e, e.idleAt})
 	}
 }
 
@@ -422,17 +435,26 @@ func (l *boardLane) move(head Head, now Version) {
 
 // forget lets go of records that nobody has watched for a while.
 func (l *boardLane) forget() {
-	for len(l.idle) > 0 && l.clock.Time().Sub(l.idle[0].idleAt.Time()) > lingerFor {
-		e := l.idle[0]
-		l.idle[0] = nil
+	for len(l.idle) > 0 && l.lingered(l.idle[0].since) {
+		e := l.idle[0].entry
+		l.idle[0] = idling{}
 		l.idle = l.idle[1:]
-		if e.watchers == 0 && l.entries[e.user] == e && l.clock.Time().Sub(e.idleAt.Time()) > lingerFor {
+		e.noted = false
+		switch {
+		case e.watchers > 0:
+		case !l.lingered(e.idleAt):
+			l.note(e) // watched meanwhile, and left again
+		default:
 			delete(l.entries, e.user)
 			if e.place >= 0 {
 				heap.Remove(&l.expiries, e.place)
 			}
 		}
 	}
+}
+
+func (l *boardLane) lingered(since Version) bool {
+	return l.clock.Time().Sub(since.Time()) > lingerFor
 }
 
 // Missed implements Feed.
