@@ -97,7 +97,7 @@ func (s *Server) routes() http.Handler {
 			MaxAge:           600,
 		}))
 	}
-	r.Use(rawPath, s.operationsBeforeUsers, middleware.GetHead)
+	r.Use(rawPath, oneLine, s.operationsBeforeUsers, middleware.GetHead)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errPath()) })
 	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) {
 		if allow := allowed(r, req); allow != "" {
@@ -163,6 +163,18 @@ func (s *Server) operationsBeforeUsers(next http.Handler) http.Handler {
 func rawPath(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.URL.RawPath = r.URL.EscapedPath()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// oneLine makes one line of headers that are lists and may come as several, which the generated code would refuse.
+func oneLine(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, name := range []string{"Prefer", "If-None-Match"} {
+			if lines := r.Header[name]; len(lines) > 1 {
+				r.Header[name] = []string{strings.Join(lines, ", ")}
+			}
+		}
 		next.ServeHTTP(w, r)
 	})
 }

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/presently/presently/api"
 	"github.com/presently/presently/presence"
@@ -15,6 +16,7 @@ func (s *Server) ListMySessions(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	list := api.SessionList{Sessions: make([]api.Session, 0, len(record.Sessions))}
+	slices.SortStableFunc(record.Sessions, func(a, b presence.Session) int { return a.Started.Compare(b.Started) })
 	for _, session := range record.Sessions {
 		list.Sessions = append(list.Sessions, sessionOf(session))
 	}

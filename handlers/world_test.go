@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -196,9 +197,28 @@ func (w *world) wantProblem(r reply, status int, code api.ProblemCode) api.Probl
 	return p
 }
 
+// wantInvalid is wantProblem for validation_failed, whose errors must point to certain places.
+func (w *world) wantInvalid(r reply, pointers ...string) {
+	w.Helper()
+	var got []string
+	for _, e := range w.wantProblem(r, http.StatusBadRequest, api.ProblemCodeValidationFailed).Errors {
+		got = append(got, e.Pointer)
+	}
+	if !slices.Equal(got, pointers) {
+		w.Errorf("errors at %q, want %q: %s", got, pointers, r.body)
+	}
+}
+
+func body(text string) io.Reader { return strings.NewReader(text) }
+
 func (w *world) beat(user, session, more string) api.BeatAnswer {
 	w.Helper()
 	return as[api.BeatAnswer](w, w.ask(user, "POST", "/v1/presence/heartbeat", `{"sessionId":"`+session+`"`+more+`}`), http.StatusOK)
+}
+
+func (w *world) sessions(user string) []api.Session {
+	w.Helper()
+	return as[api.SessionList](w, w.ask(user, "GET", "/v1/presence/me/sessions", ""), http.StatusOK).Sessions
 }
 
 func (w *world) see(viewer, user string) api.Presence {
