@@ -80,15 +80,19 @@ type boardClock struct {
 type boardLane struct {
 	mu       sync.Mutex // guards what follows
 	head     Head
-	beacon   Version // of the last beacon: all changes up to it have been heard
+	beacon   Version // of the last beacon while nothing was missing: all changes up to it have been heard
 	clock    Version // the newest time heard of
 	held     Version // until then the store's silence about somebody is no evidence; 0: no hold
 	entries  map[string]*Entry
 	idle     []idling // left by their last watcher, each entry at most once; some have found new ones since
 	expiries expiries
-	stale    bool          // to be read again
-	moved    chan struct{} // closed when head moves
+	missed   uint64        // how often changes may have been lost
+	fresh    uint64        // how many of these times have been made good by reading again
+	moved    chan struct{} // closed when the lane gets on; nil: nobody waits for that
 }
+
+// stale reports whether watched records may lack changes that were announced.
+func (l *boardLane) stale() bool { return l.fresh != l.missed }
 
 type idling struct {
 	entry *Entry
@@ -100,7 +104,6 @@ func NewBoard(source Source, listener Listener) *Board {
 	b := &Board{source: source, listener: listener, lanes: make([]boardLane, source.Lanes()), work: make(chan struct{}, 1)}
 	for i := range b.lanes {
 		b.lanes[i].entries = map[string]*Entry{}
-		b.lanes[i].moved = make(chan struct{})
 	}
 	b.fence.read = func(ctx context.Context) ([]Head, error) {
 		all := make([]int, len(b.lanes))
@@ -340,27 +343,38 @@ func (b *Board) await(ctx context.Context, entries []*Entry) error {
 	var behind []string
 	for _, e := range entries {
 		i := b.source.Lane(e.user)
-		if b.lanes[i].reach(soon, heads[i]) != nil {
+		if !b.lanes[i].reach(soon, heads[i]) {
 			behind = append(behind, e.user)
 		}
 	}
 	return b.reread(ctx, behind)
 }
 
-// reach waits until the lane has heard all changes up to head.
-func (l *boardLane) reach(ctx context.Context, head Head) error {
+// reach waits until the lane's records include all changes up to head, and reports whether they do.
+func (l *boardLane) reach(ctx context.Context, head Head) bool {
 	for {
 		l.mu.Lock()
-		there, moved := !head.After(l.head), l.moved
-		l.mu.Unlock()
-		if there {
-			return nil
+		if !head.After(l.head) && !l.stale() {
+			l.mu.Unlock()
+			return true
 		}
+		if l.moved == nil {
+			l.moved = make(chan struct{})
+		}
+		moved := l.moved
+		l.mu.Unlock()
 		select {
 		case <-moved:
 		case <-ctx.Done():
-			return ctx.Err()
+			return false
 		}
+	}
+}
+
+func (l *boardLane) tellMoved() {
+	if l.moved != nil {
+		close(l.moved)
+		l.moved = nil
 	}
 }
 
@@ -400,14 +414,16 @@ func (b *Board) Beacon(n Beacon) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.move(n.Head, n.Now)
-	l.beacon = max(l.beacon, n.Now)
 	if l.held != 0 && n.Held == 0 {
 		// While the lane was held, a record that the store had lost was no evidence. Now it is.
 		b.readAgain(l)
 	}
 	l.held = n.Held
-	for len(l.expiries) > 0 && l.expiries[0].expires <= l.clock {
-		b.tell(l, l.expiries[0]) // which moves it, or takes it out
+	if !l.stale() { // else there may be earlier changes yet to be told
+		l.beacon = max(l.beacon, n.Now)
+		for len(l.expiries) > 0 && l.expiries[0].expires <= l.clock {
+			b.tell(l, l.expiries[0]) // which moves it, or takes it out
+		}
 	}
 	l.forget()
 }
@@ -429,8 +445,7 @@ func (l *boardLane) move(head Head, now Version) {
 		l.held = untold // until a beacon says how long
 	}
 	l.head = head
-	close(l.moved)
-	l.moved = make(chan struct{})
+	l.tellMoved()
 }
 
 // forget lets go of records that nobody has watched for a while.
@@ -466,7 +481,7 @@ func (b *Board) Missed(lane int) {
 }
 
 func (b *Board) readAgain(l *boardLane) {
-	l.stale = true
+	l.missed++
 	for _, e := range l.entries {
 		e.again = e.again || !e.loaded // what is being read now may have missed it too
 	}
@@ -523,31 +538,38 @@ func (b *Board) Run(ctx context.Context) error {
 	}
 }
 
-// readStale reads the stale lanes again, and reports whether none is left.
+// readStale reads the stale lanes again, and reports whether that went well.
 func (b *Board) readStale(ctx context.Context) bool {
 	ok := true
 	for i := range b.lanes {
 		l := &b.lanes[i]
-		l.mu.Lock()
-		stale := l.stale
-		l.stale = false
-		var users []string
-		if stale {
-			for u, e := range l.entries {
-				if e.loaded {
-					users = append(users, u)
-				}
-			}
-		}
-		l.mu.Unlock()
+		missed, users := l.lacking()
 		if b.reread(ctx, users) != nil {
 			ok = false
-			l.mu.Lock()
-			l.stale = true
-			l.mu.Unlock()
+			continue
 		}
+		l.mu.Lock()
+		l.fresh = missed // it may have missed more since
+		if !l.stale() {
+			l.tellMoved()
+		}
+		l.mu.Unlock()
 	}
 	return ok
+}
+
+// lacking are the users to be read again where the lane is stale, and how often it had missed something when it was asked.
+func (l *boardLane) lacking() (missed uint64, users []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stale() {
+		for u, e := range l.entries {
+			if e.loaded {
+				users = append(users, u)
+			}
+		}
+	}
+	return l.missed, users
 }
 
 // reread reads records anew and offers what has changed.

@@ -167,6 +167,42 @@ func TestABeaconAloneShowsThatALaneHasCaughtUp(t *testing.T) {
 	})
 }
 
+// The change to ada was lost and a later one heard: the lane is where the store is, but the record is not.
+func TestWatchReadsForItselfWhereALaneHasMissedSomething(t *testing.T) {
+	onLedger(t, func(t *testing.T, l *ledger) {
+		l.mustWatch(t, "ada", "bob")
+		l.ear.want(t, "ada=offline", "bob=offline")
+		l.write("ada", saying("session-1", presence.Busy)) // lost
+		next := l.write("bob", saying("session-1", presence.Away))
+		l.set(func() { l.fails = errBroken }) // so that Run cannot read again yet
+		l.board.Missed(0)
+		l.board.Changed(next)
+		synctest.Wait()
+		l.ear.want(t, "bob away")
+		l.set(func() { l.fails = nil })
+		l.mustWatch(t, "ada")
+		l.ear.wantLast(t, "ada=busy")
+	})
+}
+
+// As before, but Run is just reading, and has not come to ada.
+func TestWatchReadsForItselfWhileALaneIsReadAgain(t *testing.T) {
+	onLedger(t, func(t *testing.T, l *ledger) {
+		l.mustWatch(t, "ada")
+		l.ear.want(t, "ada=offline")
+		l.write("ada", saying("session-1", presence.Busy)) // lost
+		slow := make(chan struct{})
+		l.set(func() { l.before = func() { <-slow } })
+		l.board.Missed(0)
+		l.board.Changed(l.write("bob", saying("session-1", presence.Away)))
+		synctest.Wait()
+		l.set(func() { l.before = nil })
+		l.mustWatch(t, "ada")
+		l.ear.want(t, "ada busy", "ada=busy")
+		close(slow)
+	})
+}
+
 func TestAFailedLookupFailsAllWhoWaitAndLeavesNothing(t *testing.T) {
 	onLedger(t, func(t *testing.T, l *ledger) {
 		l.fails = errBroken
@@ -530,6 +566,32 @@ func TestWhoIsWatchedOnAndOffHoldsUpNobody(t *testing.T) {
 		}
 		if n := l.board.Leaving(); n > 62 {
 			t.Errorf("%d notes of leaving, want those of the last 30 s", n)
+		}
+	})
+}
+
+// A stream's id must not cover a change that was lost: who came back with it would never hear of that change.
+func TestWhatWasMissedIsNotHeardBeforeItIsReadAgain(t *testing.T) {
+	onLedger(t, func(t *testing.T, l *ledger) {
+		l.mustWatch(t, "ada")
+		l.pass(10)
+		heard := l.board.Heard([]string{"ada"})
+		if heard != v(0)+10 {
+			t.Fatalf("heard up to %d, want %d", heard, v(0)+10)
+		}
+		lost := l.write("ada", saying("session-1", presence.Busy))
+		l.set(func() { l.fails = errBroken })
+		l.board.Missed(0)
+		l.pass(10)
+		if got := l.board.Heard([]string{"ada"}); got >= lost.Version {
+			t.Errorf("heard up to %d, though change %d was lost", got, lost.Version)
+		}
+		l.set(func() { l.fails = nil })
+		time.Sleep(time.Second)
+		l.ear.want(t, "ada=offline", "ada busy")
+		l.pass(10)
+		if got, want := l.board.Heard([]string{"ada"}), l.version; got != want {
+			t.Errorf("heard up to %d, want %d", got, want)
 		}
 	})
 }
