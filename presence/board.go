@@ -529,13 +529,31 @@ func (b *Board) Run(ctx context.Context) error {
 			case <-time.After(retryAfter):
 			}
 		}
-		b.mu.Lock()
-		if b.found {
-			b.found, b.lost = false, false
-			b.listener.Found()
-		}
-		b.mu.Unlock()
+		b.tellFound()
 	}
+}
+
+// tellFound tells the listener that the store is found, unless more was missed since the lanes were read again: then Run has been woken.
+func (b *Board) tellFound() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.found && !b.stale() {
+		b.found, b.lost = false, false
+		b.listener.Found()
+	}
+}
+
+func (b *Board) stale() bool {
+	for i := range b.lanes {
+		l := &b.lanes[i]
+		l.mu.Lock()
+		stale := l.stale()
+		l.mu.Unlock()
+		if stale {
+			return true
+		}
+	}
+	return false
 }
 
 // readStale reads the stale lanes again, and reports whether that went well.

@@ -392,6 +392,25 @@ func TestFoundIsToldWhenAllLanesAreReadAgain(t *testing.T) {
 	})
 }
 
+// Run has just read everything again when the store is found: it must not tell so before it has read what was missed meanwhile.
+func TestFoundIsNotToldByAnEarlierReading(t *testing.T) {
+	onLedger(t, func(t *testing.T, l *ledger) {
+		l.mustWatch(t, "ada")
+		l.board.Lost()
+		l.set(func() {
+			l.after = func() {
+				l.set(func() { l.after = nil })
+				l.write("ada", saying("session-1", presence.Busy)) // lost, and not in what was read
+				l.board.Missed(0)
+				l.board.Found()
+			}
+		})
+		l.board.Missed(0)
+		synctest.Wait()
+		l.ear.want(t, "ada=offline", "lost", "ada offline", "ada busy", "found")
+	})
+}
+
 func TestFoundAndLostAgainIsNotTold(t *testing.T) {
 	onLedger(t, func(t *testing.T, l *ledger) {
 		l.mustWatch(t, "ada")
