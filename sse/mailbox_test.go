@@ -18,7 +18,10 @@ import (
 func TestMailboxProperties(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		coalesce := time.Duration(rapid.IntRange(0, 2).Draw(rt, "coalesce")) * time.Second
-		steps := rapid.SliceOfN(rapid.Custom(drawStep), 1, 80).Draw(rt, "steps")
+		var steps []step
+		for range 5 { // rapid's slices are short
+			steps = append(steps, rapid.SliceOf(rapid.Custom(drawStep)).Draw(rt, "steps")...)
+		}
 		// rapid stays outside the bubble: it measures time, and expects failures
 		// in its own goroutine.
 		var failure any
@@ -74,7 +77,7 @@ func drawStep(rt *rapid.T) step {
 	s := step{
 		do:      rapid.SampledFrom(strings.Fields("offer offer offer offer offer watch watch unwatch snapshot pass stall")).Draw(rt, "do"),
 		key:     key.Draw(rt, "key"),
-		variant: rapid.SampledFrom([]Variant{0, 0, 0, 1}).Draw(rt, "variant"), // most offers find a watch
+		variant: rapid.SampledFrom([]Variant{0, 0, 1}).Draw(rt, "variant"), // most offers find a watch
 	}
 	switch s.do {
 	case "offer":

@@ -252,6 +252,8 @@ func TestOpeningComesFirstWithWhatIsKnown(t *testing.T) {
 		r.expect(t)
 		h.Offer(room("r"), 0, say(1, "r1"))
 		r.expect(t, "0s room#cr1")
+		h.Offer(user("b"), 0, say(3, "b3"))
+		r.expect(t, "0s presence#c[b3]")
 	})
 }
 
