@@ -14,7 +14,7 @@ const (
 	pendingLimit = 256              // changes kept for a record that is being read; past it, it is read again
 	catchUp      = 2 * time.Second  // how long Watch waits for a lane before it reads for itself
 	retryAfter   = 250 * time.Millisecond
-	untold       = Version(1<<63 - 1)
+	never        = Version(1<<63 - 1)
 )
 
 // Source is what a Board needs of a Store.
@@ -184,19 +184,19 @@ func (l *boardLane) note(e *Entry) {
 	}
 }
 
-// Heard is the time up to which all changes to any of the users have been heard.
+// Heard is the time up to which all changes to any of the users have been heard; 0 where there is none yet.
 func (b *Board) Heard(users []string) Version {
-	var least Version
+	least := never
 	seen := make(map[int]bool, len(b.lanes))
 	for _, u := range users {
 		i := b.source.Lane(u)
-		if seen[i] {
-			continue
+		if !seen[i] {
+			seen[i] = true
+			least = min(least, b.lanes[i].beaconTime())
 		}
-		seen[i] = true
-		if at := b.lanes[i].beaconTime(); least == 0 || at < least {
-			least = at
-		}
+	}
+	if least == never {
+		return 0
 	}
 	return least
 }
@@ -442,7 +442,7 @@ func (l *boardLane) move(head Head, now Version) {
 		return
 	}
 	if head.Epoch != l.head.Epoch && l.head.Epoch != 0 {
-		l.held = untold // until a beacon says how long
+		l.held = never // ends it, until a beacon says when
 	}
 	l.head = head
 	l.tellMoved()

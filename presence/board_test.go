@@ -589,6 +589,36 @@ func TestWhoIsWatchedOnAndOffHoldsUpNobody(t *testing.T) {
 	})
 }
 
+func TestHeardIsTheLeastBeacon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLedger(t, 3)
+		tell := func(lane int, now presence.Version) {
+			l.board.Beacon(presence.Beacon{Lane: lane, Head: at(0), Now: now})
+		}
+		want := func(want presence.Version, users ...string) {
+			t.Helper()
+			if got := l.board.Heard(users); got != want {
+				t.Errorf("heard of %v up to %d, want %d", users, got, want)
+			}
+		}
+		want(0)
+		want(0, "a0")
+		tell(1, 700)
+		tell(2, 500)
+		want(700, "b1")
+		want(500, "b1", "c2", "d1")
+		want(500, "c2", "b1")
+		want(0, "a0", "b1") // of lane 0 nothing has been heard
+		want(0, "b1", "a0")
+		tell(0, 900)
+		want(500, "a0", "b1", "c2")
+		tell(2, 400) // a clock that was set back
+		want(500, "a0", "b1", "c2")
+		tell(2, 800)
+		want(700, "a0", "b1", "c2")
+	})
+}
+
 // A stream's id must not cover a change that was lost: who came back with it would never hear of that change.
 func TestWhatWasMissedIsNotHeardBeforeItIsReadAgain(t *testing.T) {
 	onLedger(t, func(t *testing.T, l *ledger) {
