@@ -264,8 +264,10 @@ func (b *Board) enter(user string) (e *Entry, first bool) {
 	return e, first
 }
 
-// load reads the records of entries that the caller has made.
+// load reads the records of entries that the caller has made, and that others may be waiting for by now.
 func (b *Board) load(ctx context.Context, entries []*Entry) error {
+	ctx, cancel := shared(ctx)
+	defer cancel()
 	users := make([]string, len(entries))
 	for i, e := range entries {
 		users[i] = e.user

@@ -228,6 +228,29 @@ func TestAFailedLookupFailsAllWhoWaitAndLeavesNothing(t *testing.T) {
 	})
 }
 
+// A user's browser closes the stream that happened to be the first, and all others who had come for the same record were refused.
+func TestTheFirstToWatchMayGoAwayWithoutTheOthers(t *testing.T) {
+	onLedger(t, func(t *testing.T, l *ledger) {
+		l.before = func() { time.Sleep(time.Second) }
+		ctx, cancel := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		all.Go(func() { _ = l.watch(ctx, "ada") })
+		synctest.Wait()
+		all.Go(func() {
+			if err := l.watch(t.Context(), "ada"); err != nil {
+				t.Errorf("who came second: %v", err)
+			}
+		})
+		synctest.Wait()
+		cancel()
+		all.Wait()
+		l.say("ada", presence.Busy)
+		if notes := l.ear.notes; !slices.Contains(notes, "ada busy") {
+			t.Errorf("told %q, want the change", notes)
+		}
+	})
+}
+
 func TestALaterWatcherMayGoAwayWithoutTheOthers(t *testing.T) {
 	onLedger(t, func(t *testing.T, l *ledger) {
 		l.before = func() { time.Sleep(time.Second) }
@@ -668,4 +691,20 @@ func TestRunEndsWithItsContext(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAHungStoreHoldsAWatchForSecondsOnly(t *testing.T) {
+	onLedger(t, func(t *testing.T, l *ledger) {
+		l.hangs = true
+		began := time.Now()
+		if err := l.watch(t.Context(), "ada"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v, want the end of its time", err)
+		}
+		if took := time.Since(began); took != presence.SharedFor {
+			t.Errorf("it took %s, want %s", took, presence.SharedFor)
+		}
+		if n := l.board.Len(); n != 0 {
+			t.Errorf("%d records are left, want none", n)
+		}
+	})
 }

@@ -8,7 +8,7 @@ const (
 	PendingLimit = pendingLimit
 	CatchUp      = catchUp
 	ReadAtOnce   = readAtOnce
-	FenceTimeout = fenceTimeout
+	SharedFor    = sharedFor
 )
 
 // Fence makes a fence's wait.

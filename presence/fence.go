@@ -6,7 +6,12 @@ import (
 	"time"
 )
 
-const fenceTimeout = 2 * time.Second
+// A read that others wait for outlives the context of whoever makes it, but not by long.
+const sharedFor = 2 * time.Second
+
+func shared(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), sharedFor)
+}
 
 // fence reads how far the lanes have come, once for all who ask at the same time: whoever asks while a read is under way is served by
 // the next one, because the one under way may have begun before a write that he must see.
@@ -47,13 +52,12 @@ func (f *fence) wait(ctx context.Context) ([]Head, error) {
 	}
 }
 
-// run reads for all who wait for r, and hands the lead to those who have come meanwhile. It outlives its caller's context, because others
-// depend on it, but not by long.
+// run reads for all who wait for r, and hands the lead to those who have come meanwhile.
 func (f *fence) run(ctx context.Context, r *fenceRead) {
 	f.mu.Lock()
 	f.next = nil
 	f.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fenceTimeout)
+	ctx, cancel := shared(ctx)
 	defer cancel()
 	r.heads, r.err = f.read(ctx)
 	close(r.done)

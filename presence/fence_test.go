@@ -181,8 +181,8 @@ func TestAHungStoreHoldsAFenceForSecondsOnly(t *testing.T) {
 		if _, err := wait(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v, want the end of its time", err)
 		}
-		if took := time.Since(began); took != presence.FenceTimeout {
-			t.Errorf("it took %s, want %s", took, presence.FenceTimeout)
+		if took := time.Since(began); took != presence.SharedFor {
+			t.Errorf("it took %s, want %s", took, presence.SharedFor)
 		}
 	})
 }

@@ -23,6 +23,7 @@ type ledger struct {
 	records map[string]presence.Record
 	lookups []string // what was asked for, one string each
 	fails   error    // what reads answer
+	hangs   bool     // reads end with their context
 
 	// Called in a Lookup before and after the reading.
 	before, after func()
@@ -65,6 +66,9 @@ func (l *ledger) Lookup(ctx context.Context, users []string) ([]presence.Record,
 	l.mu.Unlock()
 	if before != nil {
 		before()
+	}
+	if l.hangs {
+		<-ctx.Done()
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
