@@ -255,12 +255,13 @@ func (w *writer) flush() (ended bool, err error) {
 	now := time.Now()
 	b := newBatch()
 	defer b.recycle()
-	if w.due(now) {
+	due := w.due(now)
+	if due {
 		// Before the take: a frame that is offered between the two is written
 		// under a cursor that does not cover it, and comes twice at worst.
 		b.cursor = w.cursor()
 	}
-	w.take(b, now)
+	w.take(b, now, due)
 
 	b.events(b.control)
 	if w.opts.Ping > 0 && !now.Before(w.ping) {
@@ -292,13 +293,16 @@ func (w *writer) allDue(now time.Time) bool {
 	return len(w.snapshots) > 0 || w.box.counts[normal] > 0 && !now.Before(w.flushed.Add(w.opts.Coalesce))
 }
 
-// take moves what is due into b.
-func (w *writer) take(b *batch, now time.Time) {
+// take moves what is due into b. Frames that came since due said no are left for
+// the next round, of which they have told Run, as there is no cursor for them.
+func (w *writer) take(b *batch, now time.Time, due bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	b.control, w.control = w.control, nil
 	if b.ended = w.ended; b.ended {
 		b.final = w.final
+	}
+	if b.ended || !due {
 		return
 	}
 	all := w.allDue(now)
