@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -71,6 +72,7 @@ func loadConfig(fs *flag.FlagSet, args, environ []string) (config, error) {
 	}
 	c.policy.Heartbeat = readHeartbeat(r, c.policy.TTL)
 	readUnused(r)
+	checkRedisURL(r)
 	readLogLevel(r, &c)
 	readTLS(r, &c)
 	readTokens(r, &c)
@@ -109,6 +111,14 @@ func readUnused(r *reader) {
 		if r.isGiven(name) {
 			r.wrong(name, "not supported by this version yet: leave it out")
 		}
+	}
+}
+
+// checkRedisURL sees what is plainly no Redis, without ever repeating it: it may hold a password. The store looks closer.
+func checkRedisURL(r *reader) {
+	scheme, rest, _ := strings.Cut(r.text("REDIS_URL"), "://")
+	if r.isGiven("REDIS_URL") && (rest == "" || !slices.Contains([]string{"redis", "rediss", "redis+sentinel", "rediss+sentinel"}, scheme)) {
+		r.wrong("REDIS_URL", "is no address of a Redis: write it like redis://localhost:6379, redis://a:6379,b:6379,c:6379 or redis+sentinel://a:26379/master")
 	}
 }
 
