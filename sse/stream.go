@@ -29,8 +29,9 @@ type Options struct {
 	Ping      time.Duration
 	PingEvent func() Event
 
-	// Cursor returns a position up to which everything has been offered. It is called before a flush takes what is pending, and becomes
-	// the id of the flush's last event, if nothing is pending after that.
+	// Cursor returns a position up to which everything has been offered. It is
+	// called before a flush takes what is pending, and becomes the id of the
+	// flush's last event, if nothing is pending after that.
 	Cursor func() string
 
 	// Opening composes what a stream begins with, of the newest frame of each
