@@ -417,7 +417,7 @@ func (b *Board) Beacon(n Beacon) {
 	defer l.mu.Unlock()
 	l.move(n.Head, n.Now)
 	if l.held != 0 && n.Held == 0 {
-		// While the lane was held, a record that the store had lost was no evidence. Now it is.
+		// While the lane was held, what the store had lost was no evidence. Now it is.
 		b.readAgain(l)
 	}
 	l.held = n.Held
@@ -617,10 +617,11 @@ func (b *Board) refresh(r Record) {
 	if e == nil || !e.loaded || e.Record.Head.After(r.Head) {
 		return
 	}
-	if l.held != 0 && r.Blank() && !e.Record.Blank() {
-		// The store has lost this user: that he is not there is no evidence until the hold ends. Changes from now on count.
-		e.Record.Head = r.Head
-		return
+	if r.Head.Epoch > max(e.Record.Head.Epoch, l.head.Epoch) {
+		l.held = never // as by the first message of the new epoch, which is still on its way
+	}
+	if l.held != 0 {
+		r = r.besides(e.Record)
 	}
 	e.Record = r
 	b.tell(l, e)

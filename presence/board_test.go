@@ -473,6 +473,43 @@ func (l *ledger) endHold() {
 	synctest.Wait()
 }
 
+func TestWhoIsGoneWithTheStoresDataStaysUntilTheHoldEnds(t *testing.T) {
+	onLedger(t, func(t *testing.T, l *ledger) {
+		l.say("ada", presence.Busy)
+		l.say("bob", presence.Away)
+		l.mustWatch(t, "ada", "bob")
+		l.lose()
+		l.hold()
+		l.mustWatch(t, "ada", "bob")
+		l.ear.wantLast(t, "ada=busy", "bob=away")
+		l.say("bob", presence.Online) // he has beaten again
+		l.board.Missed(0)
+		synctest.Wait()
+		l.ear.wantNever(t, "ada offline", "bob offline")
+		l.mustWatch(t, "ada", "bob")
+		l.ear.wantLast(t, "ada=busy", "bob=online")
+		l.endHold()
+		l.mustWatch(t, "ada", "bob")
+		l.ear.wantLast(t, "ada=offline", "bob=online")
+	})
+}
+
+// Run reads again as soon as it hears that something was missed, which may be before the first beacon of the new epoch.
+func TestAReadBeforeTheFirstBeaconOfAnEpochIsNoEvidenceEither(t *testing.T) {
+	onLedger(t, func(t *testing.T, l *ledger) {
+		l.say("ada", presence.Busy)
+		l.mustWatch(t, "ada")
+		l.lose()
+		l.board.Missed(0)
+		synctest.Wait()
+		l.ear.wantNever(t, "ada offline")
+		l.hold()
+		l.ear.wantNever(t, "ada offline")
+		l.endHold()
+		l.ear.wantLast(t, "ada offline")
+	})
+}
+
 func TestChangesCountDuringAHold(t *testing.T) {
 	onLedger(t, func(t *testing.T, l *ledger) {
 		l.say("ada", presence.Busy)
@@ -483,8 +520,53 @@ func TestChangesCountDuringAHold(t *testing.T) {
 		l.say("ada", presence.DND)
 		l.board.Changed(l.ends("bob")) // as one who leaves
 		l.ear.wantLast(t, "ada dnd", "bob offline")
+		l.ear.forget()
 		l.endHold()
 		l.ear.wantNever(t, "bob busy", "ada offline")
+	})
+}
+
+// ada's laptop has beaten again after the store lost everything, her phone not yet.
+func TestOneSessionThatIsBackIsNoEvidenceThatTheOthersAreGone(t *testing.T) {
+	onLedger(t, func(t *testing.T, l *ledger) {
+		l.say("ada", presence.Online)
+		l.board.Changed(l.write("ada", saying("session-2", presence.DND)))
+		l.mustWatch(t, "ada")
+		l.ear.want(t, "ada=dnd")
+		l.lose()
+		l.write("ada", saying("session-1", presence.Online))
+		l.hold()
+		l.ear.wantNever(t, "ada online", "ada offline")
+		l.endHold()
+		l.ear.wantLast(t, "ada online")
+	})
+}
+
+// The store is back with what it knew an hour ago, when ada was offline and bob had not left.
+func TestAnOldStoreIsNoEvidence(t *testing.T) {
+	onLedger(t, func(t *testing.T, l *ledger) {
+		l.say("ada", presence.Online)
+		l.board.Changed(l.ends("ada"))
+		l.say("bob", presence.Busy)
+		l.board.Changed(l.write("cy", saying("session-1", presence.Busy), chose(presence.Away, 0)))
+		old := map[string]presence.Record{}
+		for u, r := range l.records {
+			old[u] = clone(r)
+		}
+		l.say("ada", presence.DND)
+		l.board.Changed(l.ends("bob"))
+		l.board.Changed(l.write("cy", chose(presence.DND, 0)))
+		l.mustWatch(t, "ada", "bob", "cy")
+		l.ear.want(t, "ada=dnd", "bob=offline", "cy=dnd")
+		l.lose()
+		l.set(func() { l.records = old })
+		l.hold()
+		l.ear.wantNever(t, "ada offline", "bob busy", "cy away")
+		l.mustWatch(t, "ada", "bob", "cy")
+		l.ear.wantLast(t, "ada=dnd", "bob=offline", "cy=dnd")
+		l.endHold() // now there is nothing better to go by
+		l.mustWatch(t, "ada", "bob", "cy")
+		l.ear.wantLast(t, "ada=offline", "bob=busy", "cy=away")
 	})
 }
 

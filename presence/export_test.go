@@ -34,3 +34,6 @@ func (b *Board) count(of func(*boardLane) int) (n int) {
 	}
 	return n
 }
+
+// Besides is what is believed during a hold.
+func Besides(read, known Record) Record { return read.besides(known) }

@@ -249,3 +249,9 @@ func (e *ear) wantNever(t *testing.T, never ...string) {
 		}
 	}
 }
+
+func (e *ear) forget() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.notes = nil
+}
