@@ -62,6 +62,17 @@ func (a *answer) number() int64 {
 	return 0
 }
 
+// maybe reads a number that may not be there, and is 0 then.
+func (a *answer) maybe() int64 {
+	if len(a.items) > 0 && a.items[0] == nil {
+		a.items = a.items[1:]
+		return 0
+	}
+	return a.number()
+}
+
+func (a *answer) head() presence.Head { return presence.Head{Epoch: a.maybe(), Seq: a.maybe()} }
+
 // moment is where a partition stood when a script ran.
 type moment struct {
 	micros int64 // Redis' clock
@@ -71,11 +82,13 @@ type moment struct {
 
 // moment reads µs, epoch, seq and version.
 func (a *answer) moment() moment {
-	m := moment{micros: a.number(), head: presence.Head{Epoch: a.number(), Seq: a.number()}}
-	// A change in this same µs has a greater version than the clock less one, and than every version given so far.
-	m.asOf = presence.Version(max(m.micros-1, a.number()))
+	m := moment{micros: a.number(), head: a.head()}
+	m.at(a.number())
 	return m
 }
+
+// at sets asOf: a later change, even in this same µs, has a greater version than the clock less one, and than every version given so far.
+func (m *moment) at(version int64) { m.asOf = presence.Version(max(m.micros-1, version)) }
 
 // record reads a user's facts and settings as of a moment.
 func (a *answer) record(user string, m moment) presence.Record {

@@ -64,10 +64,10 @@ func (s *Store) extend(ctx context.Context, b presence.Beat, says string, nowMs 
 	}
 	zadd := newCommand(ctx, args...)
 	commands := []command{zadd}
-	var look command
+	var look *reading
 	if !b.Minimal {
-		look = s.lookup(lane, b.User).byHash(ctx)
-		commands = append(commands, look)
+		look = s.newReading(ctx, lane, b.User)
+		commands = append(commands, look.commands...)
 	}
 	if rand.Uint32()%prolongEvery == 0 {
 		commands = append(commands, newCommand(ctx, "pexpire", p.facts(b.User), factsKept.Milliseconds(), "gt"))
@@ -89,22 +89,14 @@ func (s *Store) extend(ctx context.Context, b presence.Beat, says string, nowMs 
 	if b.Minimal {
 		return out, true, nil
 	}
-	reply, err := look.Result()
-	if err != nil {
-		return presence.Beaten{}, false, ignoreUnknown(err)
+	records, whole, err := s.take(look)
+	if err != nil || !whole {
+		return presence.Beaten{}, false, err
 	}
-	a := newAnswer(reply)
-	out.Record = a.record(b.User, s.observed(lane, a))
+	out.Record = records[0]
 	// A session whose facts were lost (a key deleted or evicted) is made anew by the script.
 	_, found := out.Record.Session(b.Session)
-	return out, found, a.err
-}
-
-func ignoreUnknown(err error) error {
-	if unknownScript(err) {
-		return nil
-	}
-	return err
+	return out, found, nil
 }
 
 func score(nowMs int64, b presence.Beat) int64 {

@@ -1,9 +1,35 @@
 package redisstore
 
 import (
+	"strings"
 	"sync"
 	"time"
 )
+
+// timeSource is how a partition tells the time: to scripts, and by a plain command.
+type timeSource struct {
+	lua     string
+	command string // with the partition's prefix for %s
+}
+
+var redisTime = timeSource{lua: source("clock"), command: "time"}
+
+// question is the plain command for one partition.
+func (t timeSource) question(prefix string) (args []any) {
+	for word := range strings.FieldsSeq(t.command) {
+		args = append(args, strings.ReplaceAll(word, "%s", prefix))
+	}
+	return args
+}
+
+// micros reads the answer of TIME, seconds and µs, or µs alone.
+func micros(reply any) int64 {
+	if list, ok := reply.([]any); ok {
+		a := &answer{items: list}
+		return a.number()*1_000_000 + a.number()
+	}
+	return (&answer{items: []any{reply}}).number()
+}
 
 // clockWindow is how long an observation counts, at least; at most it counts twice as long. Beacons come twice a second, so there are
 // some ten to choose from, and two clocks drift apart by under a ms meanwhile.

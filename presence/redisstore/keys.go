@@ -18,12 +18,16 @@ type partition struct {
 	lane  string // pub/sub channel
 
 	prefix string
+	time   []any // the command that tells the time there
 }
 
 // newPartition names partition i of n. Channels, unlike keys, are shared by all databases of a Redis, so theirs says which one it is of.
-func newPartition(n, i, db int) partition {
+func newPartition(n, i, db int, t timeSource) partition {
 	prefix := "presently:{" + strconv.Itoa(n) + "." + strconv.Itoa(i) + "}:"
-	p := partition{prefix: prefix, meta: prefix + "meta", beats: prefix + "beats", left: prefix + "left", lane: prefix + "lane"}
+	p := partition{
+		meta: prefix + "meta", beats: prefix + "beats", left: prefix + "left", lane: prefix + "lane",
+		prefix: prefix, time: t.question(prefix),
+	}
 	if db != 0 {
 		p.lane += "." + strconv.Itoa(db)
 	}

@@ -19,9 +19,9 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // turnedClock makes scripts take the time from a key of the partition, which a test turns. Beacons come all the same while it stands.
-const turnedClock = `
+var turnedClock = timeSource{lua: `
 local US = tonumber(redis.call('GET', string.sub(KEYS[1], 1, -5) .. 'now'))
-redis.call('HDEL', KEYS[1], 'beacon')`
+redis.call('HDEL', KEYS[1], 'beacon')`, command: "get %snow"}
 
 // turned is a store whose Redis has a clock that the test turns.
 type turned struct {
@@ -39,7 +39,7 @@ func conformance(t *testing.T) storetest.With {
 		if err := admin.FlushAll(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
-		s := open(t, server.URL(), Options{Partitions: 4, TTL: storetest.TTL, Sweep: time.Hour, clock: turnedClock})
+		s := open(t, server.URL(), Options{Partitions: 4, TTL: storetest.TTL, Sweep: time.Hour, time: turnedClock})
 		defer s.Close()
 		// The suite begins in the middle of a second, half a second after the first sweep.
 		c := &turned{t: t, store: s, admin: admin, now: time.UnixMilli(1_795_340_465_000)}

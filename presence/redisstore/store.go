@@ -26,7 +26,7 @@ type Options struct {
 	// Logger hears of outages; slog.Default by default.
 	Logger *slog.Logger
 
-	clock string // Lua that tells the time, for tests that turn it
+	time timeSource // for tests that turn the clock
 }
 
 // Store implements presence.Store on Redis.
@@ -65,15 +65,15 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	if o.clock == "" {
-		o.clock = source("clock")
+	if o.time == (timeSource{}) {
+		o.time = redisTime
 	}
 	s := &Store{
-		opts: o, target: t, client: t.dial(), scripts: loadScripts(o.clock), numbers: newNumbers(),
+		opts: o, target: t, client: t.dial(), scripts: loadScripts(o.time.lua), numbers: newNumbers(),
 		clocks: make([]clock, o.Partitions), channels: map[string]int{},
 	}
 	for i := range o.Partitions {
-		p := newPartition(o.Partitions, i, t.db)
+		p := newPartition(o.Partitions, i, t.db, o.time)
 		s.partitions = append(s.partitions, p)
 		s.channels[p.lane] = i
 	}
@@ -159,12 +159,8 @@ func (s *Store) Heads(ctx context.Context, lanes []int) ([]presence.Head, error)
 	}
 	heads := make([]presence.Head, len(lanes))
 	for i, c := range commands {
-		if c.Val()[0] == nil {
-			continue // nothing ever happened there
-		}
 		a := newAnswer(c.Val())
-		heads[i] = presence.Head{Epoch: a.number(), Seq: a.number()}
-		if a.err != nil {
+		if heads[i] = a.head(); a.err != nil {
 			return nil, unavailable("heads", a.err)
 		}
 	}
