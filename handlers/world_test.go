@@ -31,7 +31,7 @@ type world struct {
 	*testing.T
 	server *Server
 	client *http.Client
-	store  *memstore.Store
+	store  presence.Store
 }
 
 var worldPolicy = presence.Policy{
@@ -42,12 +42,23 @@ var worldPolicy = presence.Policy{
 func inWorld(t *testing.T, story func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		store := memstore.New(memstore.Options{TTL: worldPolicy.TTL, Sweep: time.Second})
-		story(newWorld(t, store))
+		w := newWorld(t, newStore())
+		w.run()
+		story(w)
 	})
 }
 
-func newWorld(t *testing.T, store *memstore.Store) *world {
+// inStillWorld is inWorld where nobody follows the store: no session lapses, no stream is told anything, and years cost nothing.
+func inStillWorld(t *testing.T, story func(w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { story(newWorld(t, newStore())) })
+}
+
+func newStore() *memstore.Store {
+	return memstore.New(memstore.Options{TTL: worldPolicy.TTL, Sweep: time.Second})
+}
+
+func newServer(t testing.TB, store presence.Store) *Server {
 	t.Helper()
 	tokens, err := NewVerifier(TokenConfig{Secret: worldSecret})
 	if err != nil {
@@ -57,16 +68,18 @@ func newWorld(t *testing.T, store *memstore.Store) *world {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		io.WriteString(w, "<!doctype html>") //nolint:errcheck // a test
 	})
-	s := New(Options{
+	return New(Options{
 		Tracker:  &presence.Tracker{Store: store, Policy: worldPolicy, Instance: "test"},
 		Tokens:   tokens,
 		Coalesce: 250 * time.Millisecond, Drain: 25 * time.Second, StreamMaxAge: 30 * time.Minute,
 		Origins:  []string{"https://app.example"},
 		Contract: []byte("openapi: 3.1.0\n"), Docs: page, Home: page, Log: slog.New(slog.DiscardHandler),
 	})
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
+}
+
+func newWorld(t *testing.T, store presence.Store) *world {
+	t.Helper()
+	s := newServer(t, store)
 	listener := newPipes()
 	web := &http.Server{Handler: s, ReadHeaderTimeout: 5 * time.Second}
 	go web.Serve(listener) //nolint:errcheck // ends with the test
@@ -74,14 +87,23 @@ func newWorld(t *testing.T, store *memstore.Store) *world {
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
 		web.Close() //nolint:errcheck // a test
+	})
+	return &world{T: t, server: s, store: store, client: contract.Load(t).Recorder(t, transport).Client()}
+}
+
+// run has the server follow its store until the test ends.
+func (w *world) run() {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.server.Run(ctx) }()
+	w.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
-			t.Errorf("Run: %v", err)
+			w.Errorf("Run: %v", err)
 		}
 	})
 	synctest.Wait()
 	time.Sleep(500 * time.Millisecond) // to the middle between two sweeps
-	return &world{T: t, server: s, store: store, client: contract.Load(t).Recorder(t, transport).Client()}
 }
 
 // pipes is a network of one host.
