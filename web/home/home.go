@@ -17,6 +17,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -90,7 +91,10 @@ func (o Options) development(host string) []byte {
 
 // isLoopback reports whether a Host header names this machine, as nobody else's name server can.
 func isLoopback(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
+	if name, port, err := net.SplitHostPort(host); err == nil {
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return false
+		}
 		host = name
 	}
 	if strings.EqualFold(host, "localhost") {
