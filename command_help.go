@@ -20,8 +20,9 @@ what it knows over a restart, also the URL of a Redis:
 
   PRESENTLY_REDIS_URL=redis://localhost:6379 PRESENTLY_JWT_SECRET="$(openssl rand -base64 48)" presently
 
-Each setting is an environment variable, or a flag, which wins: PRESENTLY_REDIS_URL is --redis-url. Durations are
-written like 90s, 5m or 250ms; lists are separated by commas.
+Each setting is an environment variable, or a flag, which wins: PRESENTLY_REDIS_URL is --redis-url. Everybody on a
+machine sees the flags of a process: keep secrets in the environment. Durations are written like 90s, 5m or
+250ms; lists are separated by commas.
 `
 
 // printHelp writes what there is to know before the documentation.

@@ -35,16 +35,16 @@ var settings = []setting{
 	{"Serving", "TLS_CERT", "file", "", "certificate chain in PEM; with it and the key HTTPS is served"},
 	{"Serving", "TLS_KEY", "file", "", "private key in PEM"},
 	{"Serving", "CORS_ORIGINS", "list", "", "origins whose pages may ask, such as https://app.example.org,https://example.org"},
-	{"Serving", "RATE_LIMIT", "on|off", "on", "off switches off rates, never caps"},
+	{"Serving", "RATE_LIMIT", "on|off", "on", "off switches off rates, never caps; there are no rates in this version yet"},
 	{"Serving", "DRAIN", "duration", "25s", "time over which streams are ended when the process is asked to stop"},
 
 	{"Store", "REDIS_URL", "url", "", "redis://, rediss://, several hosts for a cluster, redis+sentinel://…/master; none: memory of this process"},
 	{"Store", "PARTITIONS", "number", "16", "into how many parts Redis' data is divided; the same on every instance, for ever"},
-	{"Store", "AFTER_LOSS", "open|closed", "open", "what others see of people whose settings Redis has lost"},
+	{"Store", "AFTER_LOSS", "open|closed", "open", "what others see of people whose settings Redis has lost; closed is not supported yet"},
 
 	{"Tokens", "JWT_SECRET", "secret", "", "of 32 bytes or more, shared with whoever issues tokens"},
 	{"Tokens", "JWT_KEY_FILE", "file", "", "public keys or certificates in PEM; each may have signed a token"},
-	{"Tokens", "JWKS_URL", "url", "", "public keys of an identity provider"},
+	{"Tokens", "JWKS_URL", "url", "", "public keys of an identity provider; not supported yet"},
 	{"Tokens", "JWT_ALGORITHMS", "list", "", "those accepted; none: what fits the keys (HS256, RS256, ES256, …, EdDSA)"},
 	{"Tokens", "JWT_ISSUER", "text", "", "the iss that tokens must have; none: any"},
 	{"Tokens", "JWT_AUDIENCE", "text", "", "the aud that tokens must have; none: any"},
@@ -55,17 +55,17 @@ var settings = []setting{
 	{"Presence", "GRACE", "duration", "10s", "from leaving to being offline, so that a reload is no leaving"},
 	{"Presence", "IDLE_AFTER", "duration", "5m", "without input for so long, a session counts as away"},
 	{"Presence", "SWEEP", "duration", "1s", "how often sessions are looked for that are over"},
-	{"Presence", "TYPING_TTL", "duration", "6s", "how long a typing mark lasts that says nothing else, 1s to 30s"},
+	{"Presence", "TYPING_TTL", "duration", "6s", "how long a typing mark lasts, 1s to 30s; there is no typing in this version yet"},
 
 	{"Streams", "COALESCE", "duration", "250ms", "least time between two flushes of one stream, 0s to 10s"},
 	{"Streams", "STREAM_MAX_AGE", "duration", "30m", "after about which a stream is asked to reconnect"},
 
 	{"Operation", "LOG_LEVEL", "level", "info", "debug, info, warn or error"},
 	{"Operation", "LOG_FORMAT", "text|json", "text", ""},
-	{"Operation", "ADMIN_LISTEN", "address", "", "a second address, for metrics and profiles"},
-	{"Operation", "OTLP_ENDPOINT", "url", "", "where traces go"},
-	{"Operation", "WEBHOOK_URL", "url", "", "where changes are posted"},
-	{"Operation", "WEBHOOK_SECRET", "secret", "", "that signs what is posted"},
+	{"Operation", "ADMIN_LISTEN", "address", "", "a second address, for metrics and profiles; not supported yet"},
+	{"Operation", "OTLP_ENDPOINT", "url", "", "where traces go; not supported yet"},
+	{"Operation", "WEBHOOK_URL", "url", "", "where changes are posted; not supported yet"},
+	{"Operation", "WEBHOOK_SECRET", "secret", "", "that signs what is posted; not supported yet"},
 }
 
 // reader reads settings one by one and collects what is wrong with them, so that one error can tell all of it.

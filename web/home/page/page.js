@@ -51,7 +51,9 @@ function startPanel({ user, token }) {
   const sessionId = "page-" + crypto.randomUUID(); // one page load, one session
   let seq = 0;
   let leaveToken = "";
-  let nextBeat = 0; // timer; 0: not beating
+  let here = false;
+  let nextBeat = 0; // timer
+  let lastBeat = Promise.resolve(); // the one under way, if any
 
   const api = async (method, path, body) => {
     const answer = await fetch(path, {
@@ -64,8 +66,12 @@ function startPanel({ user, token }) {
     return told;
   };
 
-  async function beat() {
+  function beat() {
     clearTimeout(nextBeat);
+    return lastBeat = beatOnce();
+  }
+
+  async function beatOnce() {
     let wait = 5000; // where it fails
     try {
       const told = await api("POST", "/v1/presence/heartbeat", {
@@ -77,18 +83,22 @@ function startPanel({ user, token }) {
     } catch (e) {
       $("beating").textContent = `The heartbeat failed: ${e.message}`;
     }
+    if (!here) return; // has left meanwhile
+    clearTimeout(nextBeat); // that of another beat meanwhile
     nextBeat = setTimeout(beat, wait);
   }
 
-  function goodbye() { // to be sent while the page goes away, when nothing else is
-    if (!nextBeat) return;
+  // goodbye can be sent while the page goes away, when nothing else can.
+  function goodbye() {
+    if (!here) return;
+    here = false;
     clearTimeout(nextBeat);
-    nextBeat = 0;
     navigator.sendBeacon("/v1/presence/leave", JSON.stringify({ leaveToken }));
   }
 
   // choose makes sure that somebody is there to have a status: without a session every choice is offline.
   async function choose(status) {
+    here = true;
     try {
       await beat();
       await (status ? api("PUT", "/v1/presence/status", { status }) : api("DELETE", "/v1/presence/status"));
@@ -100,11 +110,12 @@ function startPanel({ user, token }) {
   $("online").addEventListener("click", () => choose(""));
   $("busy").addEventListener("click", () => choose("busy"));
   $("dnd").addEventListener("click", () => choose("dnd"));
-  $("leave").addEventListener("click", () => {
-    $("beating").textContent = nextBeat ? "This page has left; a moment of grace follows, in case it was a reload." : "This page is not there.";
+  $("leave").addEventListener("click", async () => {
+    await lastBeat; // one that came after the leave would take it back
+    $("beating").textContent = here ? "This page has left; a moment of grace follows, in case it was a reload." : "This page is not there.";
     goodbye();
   });
-  document.addEventListener("visibilitychange", () => { if (nextBeat) beat(); });
+  document.addEventListener("visibilitychange", () => { if (here) beat(); });
   addEventListener("pagehide", goodbye);
 
   watch(user, token);
