@@ -19,7 +19,7 @@ const (
 
 // Source is what a Board needs of a Store.
 type Source interface {
-	Lookup(ctx context.Context, users []string) ([]Record, error)
+	Lookup(ctx context.Context, viewer string, users []string) ([]Record, error)
 	Lanes() int
 	Lane(user string) int
 	Heads(ctx context.Context, lanes []int) ([]Head, error)
@@ -273,7 +273,7 @@ func (b *Board) load(ctx context.Context, entries []*Entry) error {
 		users[i] = e.user
 	}
 	for len(users) > 0 {
-		records, err := b.source.Lookup(ctx, users)
+		records, err := b.source.Lookup(ctx, "", users)
 		if err != nil {
 			b.abandon(entries, err)
 			return err
@@ -596,7 +596,7 @@ func (l *boardLane) lacking() (missed uint64, users []string) {
 func (b *Board) reread(ctx context.Context, users []string) error {
 	for len(users) > 0 {
 		n := min(len(users), readAtOnce)
-		records, err := b.source.Lookup(ctx, users[:n])
+		records, err := b.source.Lookup(ctx, "", users[:n])
 		if err != nil {
 			return fmt.Errorf("read again: %w", err)
 		}

@@ -11,7 +11,7 @@ func TickLimit(sweep, ttl time.Duration) time.Duration {
 // besides makes the record to be believed while a lane is held, of what was read (r) and what was known here: the store may have lost facts,
 // or have old ones back, so of each fact the newer counts. Where nothing was lost, that is what was read.
 func (r Record) besides(known Record) Record {
-	out := r
+	out := r.Clone()
 	out.Sessions = nil
 	for _, s := range r.Sessions {
 		k, live := known.Session(s.ID)
@@ -30,18 +30,33 @@ func (r Record) besides(known Record) Record {
 			}
 		}
 	}
-	if known.Chosen.Version > r.Chosen.Version {
-		out.Chosen = known.Chosen
+	for _, k := range known.Doing {
+		if _, live := out.Session(k.Session); live && k.Version > r.activityOf(k.Session).Version {
+			out.Set(k)
+		}
 	}
-	if known.Profile.Version > r.Profile.Version {
-		out.Profile = known.Profile
+	for _, rel := range known.Relations {
+		if rel.Version > r.Relations[rel.Viewer].Version {
+			out.Set(rel)
+		}
 	}
-	if known.Seen.Version > r.Seen.Version {
-		out.Seen = known.Seen
+	for class := range known.Hidings {
+		if known.Hidings[class].Version > r.Hidings[class].Version {
+			out.Hidings[class] = known.Hidings[class]
+		}
 	}
-	if known.Hiding.Version > r.Hiding.Version {
-		out.Hiding = known.Hiding
-	}
+	newer(&out.Chosen, known.Chosen, known.Chosen.Version > r.Chosen.Version)
+	newer(&out.Custom, known.Custom, known.Custom.Version > r.Custom.Version)
+	newer(&out.Profile, known.Profile, known.Profile.Version > r.Profile.Version)
+	newer(&out.Seen, known.Seen, known.Seen.Version > r.Seen.Version)
+	newer(&out.Privacy, known.Privacy, known.Privacy.Version > r.Privacy.Version)
+	newer(&out.Invisible, known.Invisible, known.Invisible.Version > r.Invisible.Version)
 	out.AsOf = max(r.AsOf, known.AsOf)
 	return out
+}
+
+func newer[T any](fact *T, known T, is bool) {
+	if is {
+		*fact = known
+	}
 }

@@ -1,6 +1,7 @@
 package presence
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -24,9 +25,15 @@ type Record struct {
 	User     string
 	Sessions []Session // live ones, by ID; those that have left are live until their grace ends
 	Chosen   Chosen
+	Custom   Custom
+	Doing    []Activity // of live sessions, by session
 	Profile  Profile
 	Seen     Seen
-	Hiding   Hiding
+
+	Privacy   Privacy
+	Invisible Invisibility
+	Hidings   [Self]Hiding        // from Other and from Contact
+	Relations map[string]Relation // by the other user; all of them, or the one asked for
 
 	Head Head    // how far the lane had come: the last change that this record includes
 	AsOf Version // store time as of which the record is true; every later change has a greater version
@@ -48,9 +55,10 @@ type Session struct {
 	Instance string    // that which took the session's last change
 	Version  Version   // of the last change to what the session shows: State, Idle, Device
 
-	// Told by Store.Sessions alone: steady heartbeats are no changes, so a record in memory does not know them.
-	LastBeat time.Time
-	Deadline time.Time
+	// Told by Store.Sessions and to an Amendment alone: steady heartbeats are no changes, so a record in memory does not know them.
+	LastBeat  time.Time
+	LastInput time.Time // newest input as of the last beat
+	Deadline  time.Time
 }
 
 // Status is what the session counts as.
@@ -94,18 +102,39 @@ type Seen struct {
 	Version Version   // of the last end of a session
 }
 
-// Hiding says whether the user is invisible, and holds a copy of all that others go on seeing while he is. Views of a hidden
-// user are made of this copy alone, so that nothing he does meanwhile can show.
-type Hiding struct {
-	On      bool
-	At      time.Time // when he hid, or came out again
-	Seen    time.Time // last seen, as others see it from then on
-	Profile Profile
-	Shown   Version // version of what others see: that of the hiding, or older where he was offline already
-	Version Version
+// Custom is what the user says of himself in his own words. It outlives his sessions.
+type Custom struct {
+	Text, Emoji string    // both empty: nothing
+	Until       time.Time // zero: until cleared
+	Version     Version
 }
 
-// A Fact is one thing known of a user: a Session, SessionEnded, Chosen, Profile, Seen or Hiding.
+func (c Custom) empty() bool { return c.Text == "" && c.Emoji == "" }
+
+func (c Custom) expired(now Version) bool {
+	return !c.empty() && !c.Until.IsZero() && VersionAt(c.Until) <= now
+}
+
+// Activity is what a session says that its user is doing. It ends with the session.
+type Activity struct {
+	Session       string
+	Type          string // empty: nothing
+	Target, Label string
+	Since, Until  time.Time
+	Version       Version // of the last change to what it shows, which Until is not
+}
+
+func (a Activity) expired(now Version) bool {
+	return a.Type != "" && VersionAt(a.Until) <= now
+}
+
+// same reports whether two activities are one that goes on.
+func (a Activity) same(b Activity) bool {
+	return a.Type == b.Type && a.Target == b.Target && a.Label == b.Label
+}
+
+// A Fact is one thing known of a user: a Session, SessionEnded, Chosen, Custom, Activity, Profile, Seen, Privacy, Invisibility, HidingFrom or
+// Relation.
 type Fact interface{ applyTo(*Record) }
 
 // SessionEnded says that the session of this ID is no more.
@@ -124,31 +153,60 @@ func (f SessionEnded) applyTo(r *Record) {
 	if i, found := slices.BinarySearchFunc(r.Sessions, string(f), bySessionID); found {
 		r.Sessions = slices.Delete(r.Sessions, i, i+1)
 	}
+	if i, found := slices.BinarySearchFunc(r.Doing, string(f), byActivitySession); found {
+		r.Doing = slices.Delete(r.Doing, i, i+1)
+	}
+}
+
+func (f Activity) applyTo(r *Record) {
+	i, found := slices.BinarySearchFunc(r.Doing, f.Session, byActivitySession)
+	if found {
+		r.Doing[i] = f
+		return
+	}
+	r.Doing = slices.Insert(r.Doing, i, f)
 }
 
 func (f Chosen) applyTo(r *Record)  { r.Chosen = f }
 func (f Profile) applyTo(r *Record) { r.Profile = f }
 func (f Seen) applyTo(r *Record)    { r.Seen = f }
-func (f Hiding) applyTo(r *Record)  { r.Hiding = f }
+func (f Custom) applyTo(r *Record)  { r.Custom = f }
 
 func bySessionID(s Session, id string) int { return strings.Compare(s.ID, id) }
+
+func byActivitySession(a Activity, id string) int { return strings.Compare(a.Session, id) }
 
 // Apply makes the record that r becomes by a change. A change that r already includes makes r itself.
 func (r Record) Apply(c Change) Record {
 	if !c.Head.After(r.Head) {
 		return r
 	}
-	r.Sessions = slices.Clone(r.Sessions)
-	for _, f := range c.Facts {
-		f.applyTo(&r)
-	}
+	r = r.Clone()
+	r.Set(c.Facts...)
 	r.Head, r.AsOf = c.Head, max(r.AsOf, c.Version)
+	return r
+}
+
+// Clone makes a record that Set can change without changing r.
+func (r Record) Clone() Record {
+	r.Sessions, r.Doing, r.Relations = slices.Clone(r.Sessions), slices.Clone(r.Doing), maps.Clone(r.Relations)
 	return r
 }
 
 // Blank reports whether nothing is known of the user.
 func (r Record) Blank() bool {
-	return len(r.Sessions) == 0 && r.Chosen.Version == 0 && r.Profile.Version == 0 && r.Seen.Version == 0 && r.Hiding.Version == 0
+	return len(r.Sessions) == 0 && r.Chosen.Version == 0 && r.Profile.Version == 0 && r.Seen.Version == 0 &&
+		r.Custom.Version == 0 && r.Privacy.Version == 0 && r.Invisible.Version == 0 && len(r.Relations) == 0
+}
+
+// HasSettings reports whether the user has settings, which are kept for ever.
+func (r Record) HasSettings() bool {
+	return r.Privacy.Version != 0 || r.Invisible.On || len(r.Relations) > 0
+}
+
+// Chose reports whether anything that the user chose still holds.
+func (r Record) Chose(now Version) bool {
+	return r.Chosen.At(now) != "" || !r.Custom.empty() && !r.Custom.expired(now)
 }
 
 // Set adds facts to a record that is being read or written; unlike Apply it changes r.
@@ -167,10 +225,26 @@ func (r Record) Session(id string) (Session, bool) {
 	return r.Sessions[i], true
 }
 
+// activityOf is what a session says that the user does.
+func (r Record) activityOf(session string) Activity {
+	if i, found := slices.BinarySearchFunc(r.Doing, session, byActivitySession); found {
+		return r.Doing[i]
+	}
+	return Activity{Session: session}
+}
+
 // NextExpiry is the next moment after now at which the passing of time alone changes what the record shows.
 func (r Record) NextExpiry(now Version) (Version, bool) {
-	if r.Chosen.Status == "" || r.Chosen.Until.IsZero() || r.Chosen.expired(now) {
-		return 0, false
+	var next Version
+	soonest := func(shown bool, until time.Time) {
+		if at := VersionAt(until); shown && !until.IsZero() && at > now && (next == 0 || at < next) {
+			next = at
+		}
 	}
-	return VersionAt(r.Chosen.Until), true
+	soonest(r.Chosen.Status != "", r.Chosen.Until)
+	soonest(!r.Custom.empty(), r.Custom.Until)
+	for _, a := range r.Doing {
+		soonest(a.Type != "", a.Until)
+	}
+	return next, next != 0
 }

@@ -9,6 +9,10 @@ import (
 var (
 	// ErrUnavailable says that the store did not answer in time, or not as a store. Nothing is known of what became of a write.
 	ErrUnavailable = errors.New("the store does not answer")
+	// ErrNoSession says that what was asked for needs a live session.
+	ErrNoSession = errors.New("no such live session")
+	// ErrTooManyRelations says that the user has as many contacts or blocks as he may.
+	ErrTooManyRelations = errors.New("too many contacts or blocks")
 	// ErrTooManySessions says that the user has as many sessions as he may; those that he has live on.
 	ErrTooManySessions = errors.New("too many sessions")
 )
@@ -30,11 +34,14 @@ type Store interface {
 	// End ends a session at once. It is no error if there is none.
 	End(ctx context.Context, user, session string) error
 
-	// Choose sets what the user chose, and makes him hide (Invisible) or come out (anything else).
-	Choose(ctx context.Context, c Choice) (Record, error)
+	// Amend changes the facts of a user by what change makes of his record, with the fields that Sessions tells, at that very moment: no
+	// other change of his comes between. change may be called more than once, and must not keep or change what it is given. Without facts
+	// nothing is changed or announced.
+	Amend(ctx context.Context, user string, cause Cause, change Amendment) (Record, error)
 
-	// Lookup reads records, in the order asked for. A user of whom nothing is known has a record without facts.
-	Lookup(ctx context.Context, users []string) ([]Record, error)
+	// Lookup reads records, in the order asked for, with the relation of each to viewer; with all relations where viewer is empty. A user
+	// of whom nothing is known has a record without facts.
+	Lookup(ctx context.Context, viewer string, users []string) ([]Record, error)
 
 	// Sessions reads one record with the LastBeat and Deadline of each session.
 	Sessions(ctx context.Context, user string) (Record, error)
@@ -69,11 +76,18 @@ type Beat struct {
 	Seq      *int64 // orders the session's beats; nil: this is the newest
 	TTL      time.Duration
 	Profile  Profile // of the token that came with the beat; Version is not used
+	Doing    *Doing  // nil: the session keeps what it had
 	Instance string
 	MaxLive  int // sessions that the user may have
 
 	// Minimal beats do not need the record, which spares a read.
 	Minimal bool
+}
+
+// Doing is what a session says that its user is doing.
+type Doing struct {
+	Type, Target, Label string
+	TTL                 time.Duration
 }
 
 // Beaten is what became of a beat.
@@ -83,13 +97,8 @@ type Beaten struct {
 	Record Record // after the beat; without facts where the beat was Minimal
 }
 
-// Choice is what a user chooses of his status.
-type Choice struct {
-	User   string
-	Status Status        // empty: back to automatic
-	For    time.Duration // how long it lasts, by the store's clock; 0: until cleared
-	Until  time.Time     // or until when
-}
+// Amendment makes the facts that change a record, as of a moment, with v for the versions of what they change.
+type Amendment func(r Record, now time.Time, v Version) ([]Fact, error)
 
 // Head is how far a lane has come. An epoch begins when the store has lost data or time; changes are numbered 1, 2, 3, … within it.
 type Head struct {
@@ -106,11 +115,12 @@ func (h Head) After(o Head) bool {
 type Cause string
 
 const (
-	ByBeat   Cause = "beat"
-	ByLeave  Cause = "leave" // grace has passed
-	ByEnd    Cause = "end"
-	ByLapse  Cause = "lapse" // the deadline has passed in silence
-	ByChoice Cause = "choice"
+	ByBeat    Cause = "beat"
+	ByLeave   Cause = "leave" // grace has passed
+	ByEnd     Cause = "end"
+	ByLapse   Cause = "lapse"  // the deadline has passed in silence
+	ByChoice  Cause = "choice" // of status, custom status or activity
+	BySetting Cause = "setting"
 )
 
 // Change is one step in the life of one user, as announced.

@@ -14,12 +14,6 @@ type Policy struct {
 	Sessions  int           // how many a user may have
 }
 
-// How long a choice lasts by default (rule 3). Nobody starts to appear by the clock alone, so invisible has no end.
-const (
-	quietLasts = 24 * time.Hour     // busy, dnd
-	plainLasts = 7 * 24 * time.Hour // away, online
-)
-
 // Tracker is what people do, with the policy applied, on its way to the store. It is safe for concurrent use.
 type Tracker struct {
 	Store
@@ -37,6 +31,7 @@ type Heartbeat struct {
 	Hidden  bool
 	Seq     *int64
 	Profile Profile
+	Doing   *Doing
 	Minimal bool
 }
 
@@ -48,7 +43,7 @@ func (t *Tracker) Heartbeat(ctx context.Context, h Heartbeat) (Beaten, error) {
 	return t.Beat(ctx, Beat{
 		User: h.User, Session: h.Session, Device: h.Device,
 		State: h.State, IdleFor: h.Idle, Idle: h.Idle >= t.Policy.IdleAfter,
-		Hidden: h.Hidden, Seq: h.Seq, TTL: t.Policy.SessionTTL(h.Hidden), Profile: h.Profile,
+		Hidden: h.Hidden, Seq: h.Seq, TTL: t.Policy.SessionTTL(h.Hidden), Profile: h.Profile, Doing: h.Doing,
 		Instance: t.Instance, MaxLive: t.Policy.Sessions, Minimal: h.Minimal,
 	})
 }
@@ -65,26 +60,4 @@ func (p Policy) SessionTTL(hidden bool) time.Duration {
 // Leave starts the grace of a session.
 func (t *Tracker) Leave(ctx context.Context, user, session string) error {
 	return t.Store.Leave(ctx, user, session, t.Policy.Grace)
-}
-
-// Choose sets the user's status. Where neither duration nor end is given (both nil), the status has its default duration; a duration
-// of 0 keeps it until cleared.
-func (t *Tracker) Choose(ctx context.Context, user string, status Status, lasts *time.Duration, until *time.Time) (Record, error) {
-	c := Choice{User: user, Status: status}
-	switch {
-	case until != nil:
-		c.Until = *until
-	case lasts != nil:
-		c.For = *lasts
-	case status == Busy || status == DND:
-		c.For = quietLasts
-	case status == Online || status == Away:
-		c.For = plainLasts
-	}
-	return t.Store.Choose(ctx, c)
-}
-
-// Clear returns the user to automatic status.
-func (t *Tracker) Clear(ctx context.Context, user string) (Record, error) {
-	return t.Store.Choose(ctx, Choice{User: user})
 }

@@ -39,6 +39,11 @@ func (s *Store) Beat(_ context.Context, b presence.Beat) (presence.Beaten, error
 		p.Version = w.version
 		w.set(p)
 	}
+	if b.Doing != nil {
+		if a, changed := w.user.record.Does(b.Session, b.Doing, wire(w.now), w.version); changed {
+			w.set(a)
+		}
+	}
 	w.commit(presence.ByBeat)
 	out := presence.Beaten{Steady: len(w.facts) == 0}
 	if !b.Minimal {
@@ -134,16 +139,17 @@ func (w *write) end(live *session, seen time.Time) {
 		w.user.ended = append(w.user.ended, tombstone{live.id, live.seq})
 		w.user.ended = w.user.ended[max(0, len(w.user.ended)-tombstones):]
 	}
+	f, _ := w.user.record.Session(live.id)
 	e := w.user.record.Seen
 	e.At = later(e.At, wire(seen))
-	e.Input = later(e.Input, w.newestInput(live))
+	e.Input = later(e.Input, live.newestInput(f))
 	e.Version = w.version
 	w.set(presence.SessionEnded(live.id), e)
 }
 
 // newestInput is when the session last had input: fixed while it is away, else as its last beat told.
-func (w *write) newestInput(live *session) time.Time {
-	if f, ok := w.user.record.Session(live.id); ok && !f.Input.IsZero() {
+func (live *session) newestInput(f presence.Session) time.Time {
+	if !f.Input.IsZero() {
 		return f.Input
 	}
 	return wire(live.lastBeat.Add(-live.idle))

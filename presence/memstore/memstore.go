@@ -95,12 +95,15 @@ func (s *Store) Heads(_ context.Context, lanes []int) ([]presence.Head, error) {
 }
 
 // Lookup implements presence.Store.
-func (s *Store) Lookup(_ context.Context, users []string) ([]presence.Record, error) {
+func (s *Store) Lookup(_ context.Context, viewer string, users []string) ([]presence.Record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	records := make([]presence.Record, len(users))
 	for i, u := range users {
 		records[i] = s.read(u)
+		if viewer != "" {
+			records[i].Relations = only(records[i].Relations, viewer)
+		}
 	}
 	return records, nil
 }
@@ -109,21 +112,33 @@ func (s *Store) Lookup(_ context.Context, users []string) ([]presence.Record, er
 func (s *Store) Sessions(_ context.Context, name string) (presence.Record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.readWhole(name), nil
+}
+
+// readWhole reads a record with what it tells of its sessions.
+func (s *Store) readWhole(name string) presence.Record {
 	r := s.read(name)
 	for i := range r.Sessions {
-		live := s.users[name].sessions[r.Sessions[i].ID]
-		r.Sessions[i].LastBeat, r.Sessions[i].Deadline = wire(live.lastBeat), wire(live.deadline)
-		r.Sessions[i].Seq, r.Sessions[i].HasSeq = live.seq, live.hasSeq
+		f, live := &r.Sessions[i], s.users[name].sessions[r.Sessions[i].ID]
+		f.LastBeat, f.Deadline, f.LastInput = wire(live.lastBeat), wire(live.deadline), live.newestInput(*f)
+		f.Seq, f.HasSeq = live.seq, live.hasSeq
 	}
-	return r, nil
+	return r
+}
+
+func only(all map[string]presence.Relation, viewer string) map[string]presence.Relation {
+	rel, ok := all[viewer]
+	if !ok {
+		return nil
+	}
+	return map[string]presence.Relation{viewer: rel}
 }
 
 // read copies what is known of a user.
 func (s *Store) read(name string) presence.Record {
 	r := presence.Record{User: name}
 	if u := s.users[name]; u != nil {
-		r = u.record
-		r.Sessions = slices.Clone(r.Sessions)
+		r = u.record.Clone()
 	}
 	r.Head, r.AsOf = s.head, s.asOf()
 	return r
@@ -182,7 +197,7 @@ func (s *Store) purge() {
 	now := time.Now()
 	maps.DeleteFunc(s.users, func(_ string, u *user) bool {
 		r := u.record
-		return len(u.sessions) == 0 && !r.Hiding.On && r.Chosen.At(presence.VersionAt(now)) == "" && now.Sub(r.Seen.At) > presence.SeenKept
+		return len(u.sessions) == 0 && !r.HasSettings() && !r.Chose(presence.VersionAt(now)) && now.Sub(r.Seen.At) > presence.SeenKept
 	})
 }
 

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -12,13 +13,13 @@ import (
 	"github.com/presently/presently/presence/memstore"
 )
 
-// step is something that a person, or time, does.
+// step is something that a person, or time, does, and how to tell of it.
 type step struct {
-	do   string // beat, leave, end, choose, wait
-	beat presence.Beat
-	pick presence.Choice
-	wait time.Duration
+	says string
+	do   func(ctx context.Context, fx Fixture) string // returns what came of it
 }
+
+func (s step) String() string { return s.says }
 
 var (
 	players  = []string{"ada", "bob", "Ünï ☕:{x}*?"}
@@ -33,23 +34,113 @@ func history(t *rapid.T) []step {
 func drawStep(t *rapid.T) step {
 	user := rapid.SampledFrom(players).Draw(t, "user")
 	session := rapid.SampledFrom(sessions).Draw(t, "session")
-	s := step{do: rapid.SampledFrom([]string{"beat", "beat", "beat", "beat", "leave", "end", "choose", "wait", "wait"}).Draw(t, "do")}
-	s.beat = presence.Beat{User: user, Session: session}
-	switch s.do {
-	case "beat":
-		s.beat = drawBeat(t, user, session)
-	case "choose":
-		s.pick.User = user
-		s.pick.Status = rapid.SampledFrom([]presence.Status{
-			"", presence.Online, presence.Away, presence.Busy, presence.DND, presence.Invisible,
-		}).Draw(t, "chosen")
-		if s.pick.Status != "" && s.pick.Status != presence.Invisible {
-			s.pick.For = rapid.SampledFrom([]time.Duration{0, 5 * time.Second, time.Hour}).Draw(t, "for")
-		}
-	case "wait":
-		s.wait = time.Second * time.Duration(rapid.IntRange(1, 12).Draw(t, "seconds"))
+	draws := map[string]func(*rapid.T, string, string) step{
+		"beat": stepBeat, "leave": stepLeave, "end": stepEnd, "choose": stepChoose, "custom": stepCustom,
+		"activity": stepActivity, "privacy": stepPrivacy, "relate": stepRelate, "wait": stepWait,
 	}
-	return s
+	do := rapid.SampledFrom([]string{
+		"beat", "beat", "beat", "beat", "leave", "end", "choose", "custom", "activity", "privacy", "relate", "wait", "wait",
+	}).Draw(t, "do")
+	return draws[do](t, user, session)
+}
+
+func stepBeat(t *rapid.T, user, session string) step {
+	b := drawBeat(t, user, session)
+	return step{tellBeat(b), func(ctx context.Context, fx Fixture) string {
+		out, err := fx.Store.Beat(ctx, b)
+		return fmt.Sprintf("%s old=%t", outcome(err), out.Old)
+	}}
+}
+
+func stepLeave(_ *rapid.T, user, session string) step {
+	return step{user + " leaves " + session, func(ctx context.Context, fx Fixture) string {
+		return outcome(fx.Store.Leave(ctx, user, session, Grace))
+	}}
+}
+
+func stepEnd(_ *rapid.T, user, session string) step {
+	return step{user + " ends " + session, func(ctx context.Context, fx Fixture) string {
+		return outcome(fx.Store.End(ctx, user, session))
+	}}
+}
+
+// tracker is how people reach a store when they change what they have said.
+func tracker(fx Fixture) *presence.Tracker { return &presence.Tracker{Store: fx.Store} }
+
+func drawLasts(t *rapid.T) presence.Lasts {
+	d := rapid.SampledFrom([]time.Duration{0, 5 * time.Second, time.Hour}).Draw(t, "for")
+	return presence.Lasts{For: &d}
+}
+
+func stepChoose(t *rapid.T, user, _ string) step {
+	status := rapid.SampledFrom([]presence.Status{
+		"", presence.Online, presence.Away, presence.Busy, presence.DND, presence.Invisible, presence.Invisible,
+	}).Draw(t, "status")
+	lasts := drawLasts(t)
+	return step{fmt.Sprintf("%s chooses %q for %s", user, status, *lasts.For), func(ctx context.Context, fx Fixture) string {
+		_, err := tracker(fx).Choose(ctx, user, status, lasts)
+		return outcome(err)
+	}}
+}
+
+func stepCustom(t *rapid.T, user, _ string) step {
+	text := rapid.SampledFrom([]string{"", "Standup", "a|b=c\\%s"}).Draw(t, "text")
+	emoji := rapid.SampledFrom([]string{"", "☕"}).Draw(t, "emoji")
+	lasts := drawLasts(t)
+	return step{fmt.Sprintf("%s says %q %q for %s", user, text, emoji, *lasts.For), func(ctx context.Context, fx Fixture) string {
+		_, err := tracker(fx).SetCustom(ctx, user, text, emoji, lasts)
+		return outcome(err)
+	}}
+}
+
+func stepActivity(t *rapid.T, user, session string) step {
+	doing := drawDoing(t)
+	return step{fmt.Sprintf("%s does %v at %s", user, doing, session), func(ctx context.Context, fx Fixture) string {
+		_, err := tracker(fx).SetActivity(ctx, user, session, doing)
+		return outcome(err)
+	}}
+}
+
+func drawDoing(t *rapid.T) *presence.Doing {
+	if !rapid.Bool().Draw(t, "does") {
+		return nil
+	}
+	return &presence.Doing{
+		Type:   rapid.SampledFrom([]string{"viewing", "in_call"}).Draw(t, "type"),
+		Target: rapid.SampledFrom([]string{"", "/docs/7|x"}).Draw(t, "target"),
+		TTL:    rapid.SampledFrom([]time.Duration{6 * time.Second, 60 * time.Second}).Draw(t, "ttl"),
+	}
+}
+
+func stepPrivacy(t *rapid.T, user, _ string) step {
+	audience := rapid.SampledFrom([]presence.Audience{presence.Everyone, presence.Everyone, presence.Contacts, presence.Nobody})
+	p := presence.Privacy{
+		Online: audience.Draw(t, "online"), LastSeen: audience.Draw(t, "lastSeen"),
+		Activity: audience.Draw(t, "activity"), Typing: audience.Draw(t, "typing"),
+	}
+	return step{fmt.Sprintf("%s shows %v", user, p), func(ctx context.Context, fx Fixture) string {
+		_, err := tracker(fx).SetPrivacy(ctx, user, p, nil)
+		return outcome(err)
+	}}
+}
+
+func stepRelate(t *rapid.T, user, _ string) step {
+	other := rapid.SampledFrom(players).Draw(t, "other")
+	block, is := rapid.Bool().Draw(t, "block"), rapid.Bool().Draw(t, "is")
+	return step{fmt.Sprintf("%s to %s: block %t, %t", user, other, block, is), func(ctx context.Context, fx Fixture) string {
+		if block {
+			return outcome(tracker(fx).SetBlock(ctx, user, other, is))
+		}
+		return outcome(tracker(fx).SetContact(ctx, user, other, is))
+	}}
+}
+
+func stepWait(t *rapid.T, _, _ string) step {
+	d := time.Second * time.Duration(rapid.IntRange(1, 12).Draw(t, "seconds"))
+	return step{fmt.Sprintf("%s pass", d), func(_ context.Context, fx Fixture) string {
+		fx.Advance(d)
+		return "ok"
+	}}
 }
 
 func drawBeat(t *rapid.T, user, session string) presence.Beat {
@@ -61,6 +152,7 @@ func drawBeat(t *rapid.T, user, session string) presence.Beat {
 		Minimal: rapid.Bool().Draw(t, "minimal"),
 		Profile: presence.Profile{Name: rapid.SampledFrom([]string{"", "Name", "<b>\"|%s"}).Draw(t, "name")},
 	}
+	b.Doing = drawDoing(t)
 	b.Idle = b.IdleFor >= 5*time.Second
 	if b.Hidden {
 		b.TTL = TTL * 5 / 3
@@ -76,24 +168,16 @@ func drawBeat(t *rapid.T, user, session string) presence.Beat {
 	return b
 }
 
-func (s step) String() string {
-	switch s.do {
-	case "choose":
-		return fmt.Sprintf("%s chooses %q for %s", s.pick.User, s.pick.Status, s.pick.For)
-	case "wait":
-		return fmt.Sprintf("%s pass", s.wait)
-	case "beat":
-		b := s.beat
-		device, seq := "-", "-"
-		if b.Device != nil {
-			device = *b.Device
-		}
-		if b.Seq != nil {
-			seq = fmt.Sprint(*b.Seq)
-		}
-		return fmt.Sprintf("%s beats %s %s idle %s hidden %t device %s seq %s as %q", b.User, b.Session, b.State, b.IdleFor, b.Hidden, device, seq, b.Profile.Name)
+func tellBeat(b presence.Beat) string {
+	device, seq := "-", "-"
+	if b.Device != nil {
+		device = *b.Device
 	}
-	return fmt.Sprintf("%s %ss %s", s.beat.User, s.do, s.beat.Session)
+	if b.Seq != nil {
+		seq = fmt.Sprint(*b.Seq)
+	}
+	return fmt.Sprintf("%s beats %s %s idle %s hidden %t device %s seq %s as %q doing %v",
+		b.User, b.Session, b.State, b.IdleFor, b.Hidden, device, seq, b.Profile.Name, b.Doing)
 }
 
 // play runs a history on a store and writes down everything that could be seen of it.
@@ -101,30 +185,12 @@ func play(t testing.TB, fx Fixture, steps []step) []string {
 	tl := newTeller(t, fx, players)
 	for _, s := range steps {
 		tl.say("%s", s)
-		tl.say("  %s", s.run(t, fx))
+		tl.say("  %s", s.do(t.Context(), fx))
 		fx.Tick()
 		tl.listen()
 		tl.look(players)
 	}
 	return tl.lines
-}
-
-func (s step) run(t testing.TB, fx Fixture) string {
-	ctx := t.Context()
-	switch s.do {
-	case "beat":
-		b, err := fx.Store.Beat(ctx, s.beat)
-		return fmt.Sprintf("%s old=%t", outcome(err), b.Old)
-	case "leave":
-		return outcome(fx.Store.Leave(ctx, s.beat.User, s.beat.Session, Grace))
-	case "end":
-		return outcome(fx.Store.End(ctx, s.beat.User, s.beat.Session))
-	case "choose":
-		_, err := fx.Store.Choose(ctx, s.pick)
-		return outcome(err)
-	}
-	fx.Advance(s.wait)
-	return "ok"
 }
 
 // WithMemstore runs f with a memstore on virtual time.

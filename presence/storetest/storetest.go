@@ -121,7 +121,7 @@ type teller struct {
 
 func newTeller(t testing.TB, fx Fixture, users []string) *teller {
 	t.Helper()
-	records, err := fx.Store.Lookup(t.Context(), users)
+	records, err := fx.Store.Lookup(t.Context(), "", users)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,22 +149,23 @@ func (tl *teller) listen() {
 	tl.lines = append(tl.lines, heard...)
 }
 
-// look writes down what is to be seen of the users, and checks that the changes alone would have shown the same.
+// look writes down what everybody sees of everybody, and checks that the changes alone would have shown the same.
 func (tl *teller) look(users []string) {
 	tl.t.Helper()
-	records, err := tl.fx.Store.Lookup(tl.t.Context(), users)
-	if err != nil {
-		tl.t.Fatal(err)
-	}
-	for i, r := range records {
-		if r.User != users[i] {
-			tl.t.Fatalf("Lookup: record %d is of %q, want %q", i, r.User, users[i])
+	for _, viewer := range append([]string{"a stranger"}, users...) {
+		records, err := tl.fx.Store.Lookup(tl.t.Context(), viewer, users)
+		if err != nil {
+			tl.t.Fatal(err)
 		}
-		for class := range presence.Class(presence.Classes) {
-			tl.say("  %s", tl.view(r.View(class, r.AsOf)))
-			if got, want := tl.view(tl.folds[r.User].View(class, r.AsOf)), tl.view(r.View(class, r.AsOf)); got != want {
-				tl.t.Fatalf("the changes show %s\nLookup shows      %s", got, want)
+		for i, r := range records {
+			if r.User != users[i] {
+				tl.t.Fatalf("Lookup: record %d is of %q, want %q", i, r.User, users[i])
 			}
+			read, told := tl.view(r.ViewFor(viewer, r.AsOf)), tl.view(tl.folds[r.User].ViewFor(viewer, r.AsOf))
+			if read != told {
+				tl.t.Fatalf("to %s the changes show %s\nLookup shows      %s", viewer, told, read)
+			}
+			tl.say("  to %s %s", viewer, read)
 		}
 	}
 }
@@ -175,8 +176,9 @@ func (tl *teller) view(v presence.View) string {
 		devices = append(devices, d+"="+string(s))
 	}
 	slices.Sort(devices)
-	return fmt.Sprintf("%s %s chosen=%s %v notify=%t seen=%s active=%s %s",
-		v.User, v.Status, v.Chosen, devices, v.Notify, tl.at(v.LastSeenAt), tl.at(v.LastActiveAt), v.Profile.Name)
+	return fmt.Sprintf("%s %s chosen=%s %v notify=%t seen=%s active=%s %s custom=%s%s until=%s doing=%s/%s/%s since=%s",
+		v.User, v.Status, v.Chosen, devices, v.Notify, tl.at(v.LastSeenAt), tl.at(v.LastActiveAt), v.Profile.Name,
+		v.Custom.Text, v.Custom.Emoji, tl.at(v.Custom.Until), v.Activity.Type, v.Activity.Target, v.Activity.Label, tl.at(v.Activity.Since))
 }
 
 // at tells a time in seconds since the start, rounded to the second.
@@ -202,14 +204,28 @@ func (tl *teller) facts(facts []presence.Fact) string {
 			out = append(out, fmt.Sprintf("profile(%s %s)", f.Name, f.Avatar))
 		case presence.Seen:
 			out = append(out, fmt.Sprintf("seen(%s input=%s)", tl.at(f.At), tl.at(f.Input)))
-		case presence.Hiding:
-			out = append(out, fmt.Sprintf("hiding(%t at=%s seen=%s %s)", f.On, tl.at(f.At), tl.at(f.Seen), f.Profile.Name))
+		case presence.Custom:
+			out = append(out, fmt.Sprintf("custom(%s%s until=%s)", f.Text, f.Emoji, tl.at(f.Until)))
+		case presence.Activity:
+			out = append(out, fmt.Sprintf("activity(%s %s %s %s since=%s until=%s)", f.Session, f.Type, f.Target, f.Label, tl.at(f.Since), tl.at(f.Until)))
+		case presence.Privacy:
+			out = append(out, fmt.Sprintf("privacy(%s %s %s %s)", f.Online, f.LastSeen, f.Activity, f.Typing))
+		case presence.Invisibility:
+			out = append(out, fmt.Sprintf("invisible(%t)", f.On))
+		case presence.HidingFrom:
+			out = append(out, fmt.Sprintf("hiding(%d %s)", f.Class, tl.hiding(f.Hiding)))
+		case presence.Relation:
+			out = append(out, fmt.Sprintf("relation(%s contact=%t blocked=%t since=%s %s)", f.Viewer, f.Contact, f.Blocked, tl.at(f.Since), tl.hiding(f.Hiding)))
 		default:
 			tl.t.Fatalf("unknown fact %T", f)
 		}
 	}
 	slices.Sort(out)
 	return " " + strings.Join(out, " ")
+}
+
+func (tl *teller) hiding(h presence.Hiding) string {
+	return fmt.Sprintf("on=%t at=%s seen=%s %s", h.On, tl.at(h.At), tl.at(h.Seen), h.Profile.Name)
 }
 
 // outcome tells an error in words that all stores share.
@@ -219,6 +235,8 @@ func outcome(err error) string {
 		return "ok"
 	case errors.Is(err, presence.ErrTooManySessions):
 		return "too many"
+	case errors.Is(err, presence.ErrNoSession):
+		return "no session"
 	}
 	return err.Error()
 }

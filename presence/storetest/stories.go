@@ -75,7 +75,7 @@ func (a *actor) leave(user, session string) {
 
 func (a *actor) choose(user string, s presence.Status, lasts time.Duration) presence.Record {
 	a.t.Helper()
-	r, err := a.fx.Store.Choose(a.t.Context(), presence.Choice{User: user, Status: s, For: lasts})
+	r, err := tracker(a.fx).Choose(a.t.Context(), user, s, presence.Lasts{For: &lasts})
 	if err != nil {
 		a.t.Fatalf("Choose: %v", err)
 	}
@@ -84,7 +84,7 @@ func (a *actor) choose(user string, s presence.Status, lasts time.Duration) pres
 
 func (a *actor) record(user string) presence.Record {
 	a.t.Helper()
-	rs, err := a.fx.Store.Lookup(a.t.Context(), []string{user})
+	rs, err := a.fx.Store.Lookup(a.t.Context(), "", []string{user})
 	if err != nil {
 		a.t.Fatalf("Lookup: %v", err)
 	}
@@ -439,7 +439,7 @@ var stories = []story{
 			users[i] = fmt.Sprint("user-", (i*7)%500)
 		}
 		a.beat(beatOf("user-7", "session-1"))
-		rs, err := a.fx.Store.Lookup(a.t.Context(), users)
+		rs, err := a.fx.Store.Lookup(a.t.Context(), "", users)
 		if err != nil {
 			a.t.Fatal(err)
 		}

@@ -1,0 +1,184 @@
+package presence
+
+import "time"
+
+// Audience is who may see something.
+type Audience string
+
+const (
+	Everyone Audience = "everyone"
+	Contacts Audience = "contacts"
+	Nobody   Audience = "nobody"
+)
+
+// admits reports whether a class of viewers is among the audience. Everybody sees himself.
+func (a Audience) admits(c Class) bool {
+	switch a {
+	case Nobody:
+		return c == Self
+	case Contacts:
+		return c != Other
+	}
+	return true
+}
+
+// Privacy is who may see what of a user. Like all settings it never expires by the clock.
+type Privacy struct {
+	Online   Audience // that he is here at all; custom status, notify and profile follow it
+	LastSeen Audience
+	Activity Audience
+	Typing   Audience
+	Version  Version // 0: never set
+}
+
+// DefaultPrivacy is that of a user who never set his (rule 9).
+var DefaultPrivacy = Privacy{Online: Everyone, LastSeen: Contacts, Activity: Contacts, Typing: Everyone}
+
+func (p Privacy) orDefault() Privacy {
+	if p.Version == 0 {
+		return DefaultPrivacy
+	}
+	return p
+}
+
+// Invisibility says whether the user has chosen to be invisible.
+type Invisibility struct {
+	On      bool
+	Version Version
+}
+
+// Hiding says whether the user is hidden from some viewers, and holds a copy of all that they go on seeing while he is. What they see of
+// a hidden user is made of this copy alone, so that nothing he does meanwhile can show.
+type Hiding struct {
+	On      bool
+	At      time.Time // when the hiding began, or ended
+	Seen    time.Time // last seen, as they see it from then on
+	Profile Profile
+	Shown   Version // version of what they see: that of the hiding, or older where he was offline to them already
+	Version Version
+}
+
+// HidingFrom is the hiding from a whole class of viewers, because he is invisible or because of his privacy.
+type HidingFrom struct {
+	Class Class // Other or Contact
+	Hiding
+}
+
+// Relation is what the user has decided about one other user. Without decisions there is none, but a relation that was ended stays
+// where it must go on hiding times that its viewer did not see.
+type Relation struct {
+	Viewer  string
+	Contact bool // sees more; unless blocked
+	Blocked bool // sees the user as gone
+	Since   time.Time
+
+	// Hiding is the viewer's own, where his relation began or ended a hiding: On while it does, else with the end of the last one.
+	Hiding  Hiding
+	Version Version
+}
+
+// apart reports whether the viewer sees something that nobody else of his class does.
+func (r Relation) apart() bool { return r.Blocked || r.Hiding.Version != 0 }
+
+// void reports whether the relation says nothing any more.
+func (r Relation) void() bool { return !r.Contact && !r.apart() }
+
+// hides reports whether the settings of the record hide the user from a class.
+func (r Record) hides(c Class) bool {
+	return c != Self && (r.Invisible.On || !r.Privacy.orDefault().Online.admits(c))
+}
+
+// HiddenFrom reports whether a viewer sees the user as gone, whatever he does.
+func (r Record) HiddenFrom(viewer string) bool {
+	class := r.ClassOf(viewer)
+	return class != Self && (r.Relations[viewer].Blocked || r.Hidings[class].On)
+}
+
+// hidingFrom is the copy that a viewer from whom the user is hidden sees.
+func (r Record) hidingFrom(viewer string) Hiding {
+	own, class := r.Relations[viewer], r.Hidings[r.ClassOf(viewer)]
+	if own.Hiding.On && (own.Blocked || !class.On || own.Hiding.At.After(class.At)) {
+		return own.Hiding
+	}
+	return class
+}
+
+// setSettings makes the facts of a change of settings that concern whole classes.
+func (r Record) setSettings(now time.Time, v Version, setting Fact) []Fact {
+	after := r
+	after.Set(setting)
+	facts := []Fact{setting}
+	for class := Other; class < Self; class++ {
+		was, is := r.Hidings[class].On, after.hides(class)
+		if was == is {
+			continue
+		}
+		h := Hiding{At: now, Version: v}
+		if is {
+			h = r.copyOf(r.View(class, VersionAt(now)), r.cameOut(class), now, v)
+		}
+		facts = append(facts, HidingFrom{class, h})
+	}
+	return facts
+}
+
+// setRelation makes the facts of a change of one relation.
+func (r Record) setRelation(now time.Time, v Version, rel Relation) []Fact {
+	rel.Version = v
+	after := r
+	after.Relations = map[string]Relation{rel.Viewer: rel}
+	was, is := r.HiddenFrom(rel.Viewer), after.HiddenFrom(rel.Viewer)
+	switch {
+	case was && is: // he goes on seeing what he saw
+		rel.Hiding = r.hidingFrom(rel.Viewer)
+		rel.Hiding.At, rel.Hiding.Version = now, v
+	case is:
+		since := later(r.cameOut(r.ClassOf(rel.Viewer)), r.Relations[rel.Viewer].cameOut())
+		rel.Hiding = r.copyOf(r.ViewFor(rel.Viewer, VersionAt(now)), since, now, v)
+	case was:
+		rel.Hiding = Hiding{At: now, Version: v}
+	}
+	return []Fact{rel}
+}
+
+// copyOf copies what a view shows of the user into a hiding that begins now: one who is here goes offline at this moment.
+func (r Record) copyOf(view View, cameOut, now time.Time, v Version) Hiding {
+	h := Hiding{On: true, At: now, Seen: now, Profile: view.Profile, Shown: v, Version: v}
+	if view.Status == Offline {
+		h.Seen, h.Shown = notBefore(r.Seen.At, cameOut), view.Version
+	}
+	return h
+}
+
+// cameOut is when the user last came out of hiding from a class of viewers: they see no time that is older.
+func (r Record) cameOut(c Class) time.Time {
+	if c == Self {
+		return time.Time{}
+	}
+	return r.Hidings[c].ended()
+}
+
+// cameOut is when the relation's own hiding ended.
+func (r Relation) cameOut() time.Time { return r.Hiding.ended() }
+
+func (h Hiding) ended() time.Time {
+	if h.On {
+		return time.Time{}
+	}
+	return h.At
+}
+
+func (f Privacy) applyTo(r *Record)      { r.Privacy = f }
+func (f Invisibility) applyTo(r *Record) { r.Invisible = f }
+func (f HidingFrom) applyTo(r *Record)   { r.Hidings[f.Class] = f.Hiding }
+
+func (f Relation) applyTo(r *Record) {
+	if f.void() {
+		delete(r.Relations, f.Viewer)
+		return
+	}
+	if r.Relations == nil {
+		r.Relations = map[string]Relation{}
+	}
+	r.Relations[f.Viewer] = f
+}
