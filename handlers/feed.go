@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -29,63 +28,109 @@ type feed struct {
 	since atomic.Value // api.Time, when it was lost
 }
 
-// frames are the newest of one user, one for each class of viewers, made when first wanted. They are the Memo of the user's entry.
-type frames [presence.Classes]struct {
-	frame  *sse.Frame
-	bucket presence.Bucket
+// apart is the variant of viewers who see something that nobody else of their class does: those who are blocked, or were.
+const apart = sse.Variant(presence.Classes)
+
+// shown is what was last made of one user, for each class of viewers that wanted it. It is the Memo of the user's entry.
+type shown struct {
+	related presence.Version // of the relations by which the streams watch
+	frames  [presence.Classes]*sse.Frame
+	revs    [presence.Classes]presence.Version
+}
+
+func shownOf(e *presence.Entry) *shown {
+	memo, _ := e.Memo.(*shown)
+	if memo == nil {
+		memo = &shown{related: e.Record.RelatedAt}
+		e.Memo = memo
+	}
+	return memo
 }
 
 // Changed implements presence.Listener.
 func (f *feed) Changed(e *presence.Entry) {
-	key := userKey(e.Record.User)
-	watched := f.hub.Variants(key)
-	for _, v := range watched {
-		if frame, changed := frameOf(e, presence.Class(v)); changed {
-			f.hub.Offer(key, v, frame)
+	key, memo := userKey(e.Record.User), shownOf(e)
+	if memo.related != e.Record.RelatedAt {
+		memo.related = e.Record.RelatedAt
+		f.regroup(e, key)
+	}
+	for _, v := range f.hub.Variants(key) {
+		if v == apart {
+			f.tellApart(e, key)
+			continue
 		}
-	}
-	if memo, ok := e.Memo.(*frames); ok {
-		memo.keepOnly(watched)
-	}
-}
-
-// keepOnly drops the frames of classes that nobody watched during a change: when the view has changed there and back, the frame would
-// say the right thing, but with the rev of a time when it was something else meanwhile.
-func (m *frames) keepOnly(watched []sse.Variant) {
-	for class := range m {
-		if !slices.Contains(watched, sse.Variant(class)) {
-			m[class].frame = nil
+		last := memo.frames[v]
+		if frame := memo.frame(e, presence.Class(v)); last == nil || frame.Digest != last.Digest {
+			f.hub.Offer(key, v, frame)
 		}
 	}
 }
 
 // attach shows a user to a stream from now on. It is called by the board, so that nothing falls between the view and what follows.
-func (f *feed) attach(s *sse.Stream, viewer string, e *presence.Entry) {
-	class := e.Record.ClassOf(viewer)
+func (f *feed) attach(s *sse.Stream, e *presence.Entry) {
 	key := userKey(e.Record.User)
-	f.hub.Watch(s, key, sse.Variant(class))
-	frame, _ := frameOf(e, class)
-	s.Offer(key, sse.Variant(class), frame)
+	v := variantOf(e.Record, s.Reader())
+	f.hub.Watch(s, key, v)
+	s.Offer(key, v, f.frameFor(e, s.Reader()))
 }
 
-// frameOf is the frame of what a class sees now, and whether it differs from the last one.
-func frameOf(e *presence.Entry, class presence.Class) (f *sse.Frame, changed bool) {
-	memo, _ := e.Memo.(*frames)
-	if memo == nil {
-		memo = &frames{}
-		e.Memo = memo
+// regroup moves the streams whose viewers' relation to the user has changed, and shows them what they may see from now on.
+func (f *feed) regroup(e *presence.Entry, key sse.Key) {
+	for s, v := range f.hub.Watchers(key) {
+		if now := variantOf(e.Record, s.Reader()); now != v {
+			f.hub.Watch(s, key, now)
+			view := e.Record.ViewFor(s.Reader(), e.Now)
+			// His new class may not have seen anything change, but he does: the change is that of the relation.
+			s.Offer(key, now, frameOf(view, max(revOf(e, view), e.Record.RelatedAt), e.Now))
+		}
 	}
-	last := &memo[class]
-	v := e.Record.View(class, e.Now)
-	p := presenceOf(v, e.Now)
-	d := digest(p)
-	if last.frame != nil && last.frame.Digest == d && last.bucket == v.LastSeen {
-		return last.frame, false
+}
+
+func (f *feed) tellApart(e *presence.Entry, key sse.Key) {
+	for s, v := range f.hub.Watchers(key) {
+		if v == apart {
+			s.Offer(key, apart, f.frameFor(e, s.Reader()))
+		}
 	}
-	changed = last.frame == nil || last.frame.Digest != d
-	last.frame = &sse.Frame{Data: encode(p), Digest: d, Version: int64(e.Now)}
-	last.bucket = v.LastSeen
-	return last.frame, changed
+}
+
+func variantOf(r presence.Record, viewer string) sse.Variant {
+	if r.Apart(viewer) {
+		return apart
+	}
+	return sse.Variant(r.ClassOf(viewer))
+}
+
+// frameFor is the frame of what one viewer sees now: the one of his class, unless he sees something of his own.
+func (f *feed) frameFor(e *presence.Entry, viewer string) *sse.Frame {
+	if e.Record.Apart(viewer) {
+		view := e.Record.ViewFor(viewer, e.Now)
+		return frameOf(view, revOf(e, view), e.Now)
+	}
+	return shownOf(e).frame(e, e.Record.ClassOf(viewer))
+}
+
+// frame is the frame of what a class sees now. In a storm of streams that begin, all between two beacons share one.
+func (m *shown) frame(e *presence.Entry, class presence.Class) *sse.Frame {
+	view := e.Record.View(class, e.Now)
+	rev := revOf(e, view)
+	frame := frameOf(view, rev, e.Now)
+	if last := m.frames[class]; last != nil && m.revs[class] == rev && last.Digest == frame.Digest {
+		return last
+	}
+	m.frames[class], m.revs[class] = frame, rev
+	return frame
+}
+
+// revOf is the rev of a view: the last beacon, or what it shows if that is newer. The lane's clock would tell that something has happened that
+// the viewer may not see.
+func revOf(e *presence.Entry, view presence.View) presence.Version {
+	return max(e.Beacon, view.Version)
+}
+
+func frameOf(view presence.View, rev, now presence.Version) *sse.Frame {
+	p := presenceOf(view, rev)
+	return &sse.Frame{Data: encode(p), Digest: digest(p), Version: int64(now)}
 }
 
 // Lost implements presence.Listener.

@@ -84,7 +84,8 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening) error
 	var views views
 	var stream *sse.Stream
 	stream = s.hub.NewStream(sse.Options{
-		Coalesce: s.opts.Coalesce, Comment: commentEvery, Ping: pingEvery, Watches: len(o.users),
+		Coalesce: s.opts.Coalesce, Comment: commentEvery, Ping: pingEvery,
+		Reader: o.who.User, Watches: len(o.users),
 		PingEvent: func() sse.Event {
 			return sse.Event{Name: "ping", Data: encode(api.PingEvent{ServerTime: formatTime(s.board.Clock())})}
 		},
@@ -105,10 +106,10 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening) error
 
 	views.at = make(map[string]presence.Version, len(o.users))
 	err = s.board.Watch(r.Context(), o.users, func(e *presence.Entry) {
-		view := e.Record.View(e.Record.ClassOf(o.who.User), e.Now)
+		view := e.Record.ViewFor(o.who.User, e.Now)
 		views.at[e.Record.User] = view.Version
 		resumed = resumed && e.Record.Head.Epoch < int64(since) // else the store has lost data since
-		s.feed.attach(stream, o.who.User, e)
+		s.feed.attach(stream, e)
 	})
 	if err != nil {
 		return err

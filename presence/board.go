@@ -39,6 +39,7 @@ type Listener interface {
 type Entry struct {
 	Record Record
 	Now    Version // the store time as of which Record is true, and at which it is to be viewed
+	Beacon Version // the lane's last beacon: unlike Now, it does not tell when anything happened
 	Memo   any     // the listener's own
 
 	user     string
@@ -142,7 +143,7 @@ func (b *Board) Watch(ctx context.Context, users []string, attach func(*Entry)) 
 		l := b.lane(u)
 		l.mu.Lock()
 		e := l.entries[u]
-		e.Now = max(l.clock, e.Record.AsOf)
+		e.Now, e.Beacon = max(l.clock, e.Record.AsOf), l.beacon
 		attach(e)
 		l.mu.Unlock()
 	}
@@ -432,7 +433,7 @@ func (b *Board) Beacon(n Beacon) {
 
 // tell tells the listener of an entry that is to be viewed anew.
 func (b *Board) tell(l *boardLane, e *Entry) {
-	e.Now = max(l.clock, e.Record.AsOf)
+	e.Now, e.Beacon = max(l.clock, e.Record.AsOf), l.beacon
 	l.expect(e)
 	b.listener.Changed(e)
 }

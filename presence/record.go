@@ -34,6 +34,7 @@ type Record struct {
 	Invisible Invisibility
 	Hidings   [Self]Hiding        // from Other and from Contact
 	Relations map[string]Relation // by the other user; all of them, or the one asked for
+	RelatedAt Version             // of the last change to a relation
 
 	Head Head    // how far the lane had come: the last change that this record includes
 	AsOf Version // store time as of which the record is true; every later change has a greater version

@@ -173,6 +173,7 @@ func (f Invisibility) applyTo(r *Record) { r.Invisible = f }
 func (f HidingFrom) applyTo(r *Record)   { r.Hidings[f.Class] = f.Hiding }
 
 func (f Relation) applyTo(r *Record) {
+	r.RelatedAt = max(r.RelatedAt, f.Version)
 	if f.void() {
 		delete(r.Relations, f.Viewer)
 		return

@@ -95,6 +95,14 @@ func (h *Hub) Variants(k Key) []Variant {
 	return nil
 }
 
+// Watchers returns the streams that watch k, with the variant that each does so in.
+func (h *Hub) Watchers(k Key) map[*Stream]Variant {
+	if t := h.topic(k); t != nil {
+		return t.watchers()
+	}
+	return nil
+}
+
 // Watched tells whether any stream watches k.
 func (h *Hub) Watched(k Key) bool { return h.topic(k) != nil }
 

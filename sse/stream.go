@@ -40,6 +40,9 @@ type Options struct {
 	// events have the ids that it gives them.
 	Opening Compose
 
+	// Reader is whose stream it is. It means nothing to sse.
+	Reader string
+
 	// Watches is how many keys to make room for. More are welcome.
 	Watches int
 }
@@ -188,6 +191,9 @@ func (s *Stream) Close() {
 	}
 	s.hub.remove(s)
 }
+
+// Reader is whose stream it is, as Options said.
+func (s *Stream) Reader() string { return s.opts.Reader }
 
 // Run writes the stream to sink until it is ended (nil), until ctx is (its
 // cause), or until a write fails. What Opening composes comes first, even if the

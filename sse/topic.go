@@ -120,3 +120,13 @@ func (t *topic) variants() []Variant {
 	}
 	return list
 }
+
+func (t *topic) watchers() map[*Stream]Variant {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := make(map[*Stream]Variant, len(t.subs))
+	for i := range t.subs {
+		all[t.subs[i].stream] = t.subs[i].variant
+	}
+	return all
+}
