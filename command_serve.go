@@ -28,6 +28,7 @@ const (
 	headerTimeout = 5 * time.Second // for the head of a request to arrive; handlers bound bodies
 	idleTimeout   = 2 * time.Minute // longer than load balancers keep a connection (60 to 75 s), so that they close first
 	headerBytes   = 32 << 10        // a token of 8 KiB and a stream's hundred users fit
+	adviseEvery   = 5 * time.Second // while Redis does not answer
 	lastRequests  = 5 * time.Second // for what is under way when the streams have ended
 )
 
@@ -62,17 +63,17 @@ func newLogger(c config, w io.Writer) *slog.Logger {
 
 // serve runs one instance until ctx ends or something fails. Then the streams are moved, requests under way may end, and the store goes last.
 func serve(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) error {
-	store, closeStore, err := openStore(ctx, c, log)
+	store, err := openStore(ctx, c, log)
 	if err != nil {
 		return err
 	}
-	defer closeStore()
+	defer store.close()
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.listen)
 	if err != nil {
 		return fmt.Errorf("PRESENTLY_LISTEN: %w", err)
 	}
 	instance := randomName()
-	presently := newHandlers(c, store, instance, log)
+	presently := newHandlers(c, store.Store, instance, log)
 	// What serves outlives ctx, which only asks it to stop.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
@@ -81,6 +82,10 @@ func serve(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) er
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return presently.Run(life) })
 	g.Go(func() error { return accept(server, listener) })
+	g.Go(func() error {
+		store.advise(life)
+		return nil
+	})
 	g.Go(func() error {
 		<-ctx.Done()
 		defer end()
@@ -161,22 +166,52 @@ func stop(h *handlers.Server, s *http.Server, drain time.Duration) error {
 	return drainErr
 }
 
-// openStore is Redis, or the memory of this process. A Redis that does not answer yet is no reason not to start: readiness tells.
-func openStore(ctx context.Context, c config, log *slog.Logger) (store presence.Store, closeStore func(), err error) {
+// openedStore is a store and what is to be done with it besides using it.
+type openedStore struct {
+	presence.Store
+	advise func(context.Context) // tells of what works today and hurts on a bad day; returns when it has, or ctx ends
+	close  func()
+}
+
+// openStore opens Redis, or the memory of this process. A Redis that does not answer yet is no reason not to start: readiness tells.
+func openStore(ctx context.Context, c config, log *slog.Logger) (openedStore, error) {
 	if c.redisURL == "" {
-		return memstore.New(memstore.Options{TTL: c.policy.TTL, Sweep: c.sweep}), func() {}, nil
+		memory := memstore.New(memstore.Options{TTL: c.policy.TTL, Sweep: c.sweep})
+		return openedStore{memory, func(context.Context) {}, func() {}}, nil
 	}
-	r, err := redisstore.Open(ctx, c.redisURL, redisstore.Options{
+	store, err := redisstore.Open(ctx, c.redisURL, redisstore.Options{
 		Partitions: c.partitions, Sweep: c.sweep, TTL: c.policy.TTL, Logger: log,
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("PRESENTLY_REDIS_URL: %w", err)
+		return openedStore{}, fmt.Errorf("PRESENTLY_REDIS_URL: %w", err)
 	}
-	return r, func() {
-		if err := r.Close(); err != nil {
-			log.Warn("the store does not close", "error", err)
-		}
+	return openedStore{
+		Store:  store,
+		advise: func(ctx context.Context) { advise(ctx, store, log) },
+		close: func() {
+			if err := store.Close(); err != nil {
+				log.Warn("the store does not close", "error", err)
+			}
+		},
 	}, nil
+}
+
+// advise asks until Redis answers.
+func advise(ctx context.Context, store *redisstore.Store, log *slog.Logger) {
+	for {
+		warnings, err := store.Check(ctx)
+		if err == nil {
+			for _, w := range warnings {
+				log.Warn("redis: " + w.String())
+			}
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(adviseEvery):
+		}
+	}
 }
 
 func storeName(c config) string {

@@ -380,6 +380,12 @@ func TestStartsWithoutItsRedisAndIsReadyOnceThatAnswers(t *testing.T) {
 	}
 }
 
+// An operator learns of a careless Redis on the first day, not on the bad one.
+func TestLogWarnsOfARedisThatForgets(t *testing.T) {
+	i := start(t, "PRESENTLY_JWT_SECRET="+testSecret, "PRESENTLY_REDIS_URL="+redistest.Start(t).URL())
+	i.stderr.await(t, regexp.MustCompile(`"level":"WARN","msg":"redis: no persistence: set appendonly yes`))
+}
+
 func becomes(t testing.TB, c *http.Client, url string, want int) {
 	t.Helper()
 	got := 0

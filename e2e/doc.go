@@ -1,0 +1,14 @@
+// Package e2e tries Presently as those do who run it: real processes, real Redis servers, real curl. It holds tests alone.
+//
+// TestMain builds the program once, with the race detector if the tests have it. Each test starts the instances that it needs on ports of
+// their own, with settings that make time short, and a Redis of its own, which it may freeze, empty or kill. When a test ends its instances
+// are asked to stop: one that does not end well, or whose log has a data race or a panic, fails the test.
+//
+// Every answer and every event is held against openapi.yaml on its way (internal/contract), and every stream against two promises: the rev
+// of a user only grows, and nothing is sent that looks like what was sent before.
+//
+// Tests wait for events, never for time to pass. What must not come is shown not to have come by something later that did: see
+// [watching.quiet] in stream_test.go.
+//
+// What Presently costs is measured by the same means, when asked for: go test ./e2e -run TestMeasure -measure -v
+package e2e
