@@ -34,6 +34,60 @@ const (
 	CookieScopes cookieContextKey = "cookie.Scopes"
 )
 
+// Defines values for ActivityType.
+const (
+	ActivityTypeBusy       ActivityType = "busy"
+	ActivityTypeCustom     ActivityType = "custom"
+	ActivityTypeInCall     ActivityType = "in_call"
+	ActivityTypeInMeeting  ActivityType = "in_meeting"
+	ActivityTypePresenting ActivityType = "presenting"
+	ActivityTypeTyping     ActivityType = "typing"
+	ActivityTypeViewing    ActivityType = "viewing"
+)
+
+// Valid indicates whether the value is a known member of the ActivityType enum.
+func (e ActivityType) Valid() bool {
+	switch e {
+	case ActivityTypeBusy:
+		return true
+	case ActivityTypeCustom:
+		return true
+	case ActivityTypeInCall:
+		return true
+	case ActivityTypeInMeeting:
+		return true
+	case ActivityTypePresenting:
+		return true
+	case ActivityTypeTyping:
+		return true
+	case ActivityTypeViewing:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Audience.
+const (
+	AudienceContacts Audience = "contacts"
+	AudienceEveryone Audience = "everyone"
+	AudienceNobody   Audience = "nobody"
+)
+
+// Valid indicates whether the value is a known member of the Audience enum.
+func (e Audience) Valid() bool {
+	switch e {
+	case AudienceContacts:
+		return true
+	case AudienceEveryone:
+		return true
+	case AudienceNobody:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for BeatState.
 const (
 	BeatStateAway   BeatState = "away"
@@ -161,11 +215,14 @@ const (
 	ProblemCodeMalformedJSON        ProblemCode = "malformed_json"
 	ProblemCodeMethodNotAllowed     ProblemCode = "method_not_allowed"
 	ProblemCodeMissingToken         ProblemCode = "missing_token"
+	ProblemCodeNoSession            ProblemCode = "no_session"
 	ProblemCodeNotFound             ProblemCode = "not_found"
 	ProblemCodeOriginNotAllowed     ProblemCode = "origin_not_allowed"
+	ProblemCodePreconditionFailed   ProblemCode = "precondition_failed"
 	ProblemCodeRateLimited          ProblemCode = "rate_limited"
 	ProblemCodeStoreUnavailable     ProblemCode = "store_unavailable"
 	ProblemCodeTokenExpired         ProblemCode = "token_expired"
+	ProblemCodeTooManyRelations     ProblemCode = "too_many_relations"
 	ProblemCodeTooManySessions      ProblemCode = "too_many_sessions"
 	ProblemCodeTooManyStreams       ProblemCode = "too_many_streams"
 	ProblemCodeUnsupportedMediaType ProblemCode = "unsupported_media_type"
@@ -191,15 +248,21 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeMissingToken:
 		return true
+	case ProblemCodeNoSession:
+		return true
 	case ProblemCodeNotFound:
 		return true
 	case ProblemCodeOriginNotAllowed:
+		return true
+	case ProblemCodePreconditionFailed:
 		return true
 	case ProblemCodeRateLimited:
 		return true
 	case ProblemCodeStoreUnavailable:
 		return true
 	case ProblemCodeTokenExpired:
+		return true
+	case ProblemCodeTooManyRelations:
 		return true
 	case ProblemCodeTooManySessions:
 		return true
@@ -229,6 +292,30 @@ func (e ReconnectReason) Valid() bool {
 	case ReconnectReasonMaxAge:
 		return true
 	case ReconnectReasonTokenExpired:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RelationKind.
+const (
+	RelationKindBlocked RelationKind = "blocked"
+	RelationKindContact RelationKind = "contact"
+	RelationKindOther   RelationKind = "other"
+	RelationKindSelf    RelationKind = "self"
+)
+
+// Valid indicates whether the value is a known member of the RelationKind enum.
+func (e RelationKind) Valid() bool {
+	switch e {
+	case RelationKindBlocked:
+		return true
+	case RelationKindContact:
+		return true
+	case RelationKindOther:
+		return true
+	case RelationKindSelf:
 		return true
 	default:
 		return false
@@ -310,6 +397,60 @@ func (e Status) Valid() bool {
 	}
 }
 
+// Defines values for StatusRule.
+const (
+	StatusRuleAggregate StatusRule = "aggregate"
+	StatusRuleChosen    StatusRule = "chosen"
+	StatusRuleInvisible StatusRule = "invisible"
+	StatusRuleNoSession StatusRule = "no_session"
+)
+
+// Valid indicates whether the value is a known member of the StatusRule enum.
+func (e StatusRule) Valid() bool {
+	switch e {
+	case StatusRuleAggregate:
+		return true
+	case StatusRuleChosen:
+		return true
+	case StatusRuleInvisible:
+		return true
+	case StatusRuleNoSession:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ViewRule.
+const (
+	ViewRuleBlocked   ViewRule = "blocked"
+	ViewRuleContacts  ViewRule = "contacts"
+	ViewRuleEveryone  ViewRule = "everyone"
+	ViewRuleInvisible ViewRule = "invisible"
+	ViewRuleNobody    ViewRule = "nobody"
+	ViewRuleSelf      ViewRule = "self"
+)
+
+// Valid indicates whether the value is a known member of the ViewRule enum.
+func (e ViewRule) Valid() bool {
+	switch e {
+	case ViewRuleBlocked:
+		return true
+	case ViewRuleContacts:
+		return true
+	case ViewRuleEveryone:
+		return true
+	case ViewRuleInvisible:
+		return true
+	case ViewRuleNobody:
+		return true
+	case ViewRuleSelf:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Visibility.
 const (
 	VisibilityHidden  Visibility = "hidden"
@@ -328,8 +469,60 @@ func (e Visibility) Valid() bool {
 	}
 }
 
+// Activity What the user does, at the session where he said so last.
+type Activity struct {
+	// Label How to show it; 1 to 100 characters, none of them a control character.
+	Label *ActivityLabel `json:"label,omitempty"`
+
+	// Since When it began.
+	Since Time `json:"since"`
+
+	// Target What it is done to, in the words of the client, such as a path; 1 to 512 characters, none of them a control character.
+	Target *ActivityTarget `json:"target,omitempty"`
+
+	// Type What kind of thing somebody does. `custom` is anything else, for `label` to tell.
+	Type ActivityType `json:"type"`
+}
+
+// ActivityChoice defines model for ActivityChoice.
+type ActivityChoice struct {
+	// Label How to show it; 1 to 100 characters, none of them a control character.
+	Label *ActivityLabel `json:"label,omitempty" validate:"omitempty,min=1,max=100,plain"`
+
+	// SessionID One device or tab, named by the client: 8 to 64 letters, digits, `-` and `_`, new for each page load. Two users may
+	// use the same.
+	SessionID SessionID `json:"sessionId" validate:"required,sessionid"`
+
+	// Target What it is done to, in the words of the client, such as a path; 1 to 512 characters, none of them a control character.
+	Target *ActivityTarget `json:"target,omitempty" validate:"omitempty,min=1,max=512,plain"`
+
+	// TTLMs How long it holds unless it is said again, from a second to a day.
+	TTLMs *ActivityTTLMs `json:"ttlMs,omitempty" validate:"omitempty,gte=1000,lte=86400000"`
+
+	// Type What kind of thing somebody does. `custom` is anything else, for `label` to tell.
+	Type ActivityType `json:"type" validate:"required,oneof=viewing typing busy in_call in_meeting presenting custom"`
+}
+
+// ActivityLabel How to show it; 1 to 100 characters, none of them a control character.
+type ActivityLabel = string
+
+// ActivityTTLMs How long it holds unless it is said again, from a second to a day.
+type ActivityTTLMs = int64
+
+// ActivityTarget What it is done to, in the words of the client, such as a path; 1 to 512 characters, none of them a control character.
+type ActivityTarget = string
+
+// ActivityType What kind of thing somebody does. `custom` is anything else, for `label` to tell.
+type ActivityType string
+
+// Audience Who may see something.
+type Audience string
+
 // Beat defines model for Beat.
 type Beat struct {
+	// Activity What the user does at this session.
+	Activity *Doing `json:"activity,omitempty"`
+
 	// Device A kind of device, in the client's words; sessions of the same kind show as one.
 	Device *Device `json:"device,omitempty" validate:"omitempty,device"`
 
@@ -372,8 +565,47 @@ type BeatAnswer struct {
 // BeatState What a session says of itself; `idle` is another word for `away`.
 type BeatState string
 
+// BlockList defines model for BlockList.
+type BlockList struct {
+	// Blocks Those who see nothing.
+	Blocks []Relation `json:"blocks"`
+}
+
 // ChosenStatus What a user may choose to be.
 type ChosenStatus string
+
+// ContactList defines model for ContactList.
+type ContactList struct {
+	// Contacts Those who see more.
+	Contacts []Relation `json:"contacts"`
+}
+
+// Custom What the user says of himself.
+type Custom struct {
+	Emoji *string `json:"emoji,omitempty"`
+
+	// ExpiresAt When it ends; absent where it keeps until it is cleared.
+	ExpiresAt *Time `json:"expiresAt,omitempty"`
+
+	// Text In words; empty beside an emoji that stands alone.
+	Text string `json:"text"`
+}
+
+// CustomChoice defines model for CustomChoice.
+type CustomChoice struct {
+	// Emoji 1 to 32 characters, none of them a control character, and not looked at further.
+	Emoji *string `json:"emoji,omitempty" validate:"omitempty,min=1,max=32,plain"`
+
+	// ExpiresAt When it ends, RFC 3339 with any offset, in the future and at most a year of 365 days ahead. Not
+	// together with `expiresInMs`.
+	ExpiresAt *string `json:"expiresAt,omitempty" validate:"omitempty,datetime=2006-01-02T15:04:05Z07:00"`
+
+	// ExpiresInMs How long it keeps, up to a year of 365 days; 0, like none of both, keeps it until it is cleared. Not together with `expiresAt`.
+	ExpiresInMs *int64 `json:"expiresInMs,omitempty" validate:"omitempty,gte=0,lte=31536000000,excluded_with=ExpiresAt"`
+
+	// Text Up to 100 characters (code points), none of them a control character; not empty, unless there is an `emoji`.
+	Text *string `json:"text" validate:"required,max=100,plain"`
+}
 
 // DegradedEvent The instance has lost the store and shows the last known state; nobody becomes offline by that.
 type DegradedEvent struct {
@@ -384,11 +616,141 @@ type DegradedEvent struct {
 // Device A kind of device, in the client's words; sessions of the same kind show as one.
 type Device = string
 
+// Doing What the user does at this session.
+type Doing struct {
+	// Label How to show it; 1 to 100 characters, none of them a control character.
+	Label *ActivityLabel `json:"label,omitempty" validate:"omitempty,min=1,max=100,plain"`
+
+	// Target What it is done to, in the words of the client, such as a path; 1 to 512 characters, none of them a control character.
+	Target *ActivityTarget `json:"target,omitempty" validate:"omitempty,min=1,max=512,plain"`
+
+	// TTLMs How long it holds unless it is said again, from a second to a day.
+	TTLMs *ActivityTTLMs `json:"ttlMs,omitempty" validate:"omitempty,gte=1000,lte=86400000"`
+
+	// Type What kind of thing somebody does. `custom` is anything else, for `label` to tell.
+	Type ActivityType `json:"type" validate:"required,oneof=viewing typing busy in_call in_meeting presenting custom"`
+}
+
 // ErrorsMode `http`: a refusal is a status and a problem document. `stream`: it is a 200 and the event `problem`.
 type ErrorsMode string
 
 // EventID The opaque `id` of an event.
 type EventID = string
+
+// ExplainedChoice The status that the user chose last and has not cleared.
+type ExplainedChoice struct {
+	// Expired Whether it holds no longer.
+	Expired bool `json:"expired"`
+
+	// ExpiresAt When it ends, or has ended; absent where it keeps until it is cleared.
+	ExpiresAt *Time `json:"expiresAt,omitempty"`
+
+	// Status What a user may choose to be.
+	Status ChosenStatus `json:"status"`
+}
+
+// ExplainedSession A session, and how it stands as of `asOf`.
+type ExplainedSession struct {
+	// AgeMs How long ago it started.
+	AgeMs int64 `json:"ageMs"`
+
+	// BeatAgeMs How long ago its last beat came.
+	BeatAgeMs int64 `json:"beatAgeMs"`
+
+	// CountsAs What it counts as; `away` where its user has been idle for too long, whatever it says.
+	CountsAs SessionState `json:"countsAs"`
+
+	// Deadline When it is no longer believed.
+	Deadline Time `json:"deadline"`
+
+	// Device A kind of device, in the client's words; sessions of the same kind show as one.
+	Device *Device `json:"device,omitempty"`
+
+	// InputAgeMs How long ago its user last touched it, as far as its beats told.
+	InputAgeMs int64 `json:"inputAgeMs"`
+
+	// Instance The instance that took its last change.
+	Instance string `json:"instance"`
+
+	// LastBeatAt A moment of the server's clock, RFC 3339 in UTC with exactly milliseconds.
+	LastBeatAt Time `json:"lastBeatAt"`
+
+	// Left It has said that it leaves, and ends at its deadline unless it beats again.
+	Left bool `json:"left"`
+
+	// RemainingMs How long until then. Below 0 it is overdue, and ends with the next sweep, or when the store has been back for a TTL.
+	RemainingMs int64 `json:"remainingMs"`
+
+	// Says What its last beat said.
+	Says SessionState `json:"says"`
+
+	// Seq The newest `seq` seen; absent while the client sends none.
+	Seq *int64 `json:"seq,omitempty"`
+
+	// SessionID One device or tab, named by the client: 8 to 64 letters, digits, `-` and `_`, new for each page load. Two users may
+	// use the same.
+	SessionID SessionID `json:"sessionId"`
+
+	// StartedAt A moment of the server's clock, RFC 3339 in UTC with exactly milliseconds.
+	StartedAt Time `json:"startedAt"`
+
+	// Visibility Whether the page is in front. Browsers slow the timers of a hidden one, so it gets more time.
+	Visibility Visibility `json:"visibility"`
+}
+
+// ExplainedView What one viewer sees, and by which of the user's settings.
+type ExplainedView struct {
+	// Because The same in a sentence.
+	Because string `json:"because"`
+
+	// Hidden Whether the user is hidden from the viewer, whatever he does.
+	Hidden bool `json:"hidden"`
+
+	// Presence What the viewer sees, `rev` as of `asOf`.
+	Presence Presence `json:"presence"`
+
+	// Relation What the viewer is to the user, as the user decided. A block wins over a contact.
+	Relation RelationKind `json:"relation"`
+
+	// Rule What decided whether the viewer may see that the user is here. `self`: everybody sees himself. `blocked`: the user blocks the viewer.
+	// `invisible`: the user hides from everybody. `everyone`, `contacts`, `nobody`: the user's privacy setting `online`.
+	Rule ViewRule `json:"rule"`
+
+	// UserID The viewer.
+	UserID UserID `json:"userId"`
+}
+
+// Explanation defines model for Explanation.
+type Explanation struct {
+	// AsOf The moment of the store's clock as of which all this is true.
+	AsOf Time `json:"asOf"`
+
+	// Because The same in a sentence.
+	Because string `json:"because"`
+
+	// Chosen The status that the user chose last and has not cleared.
+	Chosen *ExplainedChoice `json:"chosen,omitempty"`
+
+	// Privacy Who may see what of a user. Everybody sees himself; whom he blocks sees nothing.
+	Privacy Privacy `json:"privacy"`
+
+	// Rule What decided the status. `no_session`: there is no live session, so it is offline. `invisible`: the user hides.
+	// `chosen`: a choice holds. `aggregate`: the strongest live session.
+	Rule StatusRule `json:"rule"`
+
+	// Sessions Every session that still counts, oldest first.
+	Sessions []ExplainedSession `json:"sessions"`
+
+	// Status The status in the user's own eyes.
+	Status Status `json:"status"`
+
+	// UserID Whoever a token's `sub` names: 1 to 128 characters (code points), all printable and no white space but the plain
+	// blank; not `.` or `..`.
+	UserID UserID `json:"userId"`
+
+	// Viewer What one viewer sees, and by which of the user's settings.
+	Viewer *ExplainedView `json:"viewer,omitempty"`
+}
 
 // FieldError defines model for FieldError.
 type FieldError struct {
@@ -448,8 +810,14 @@ type PingEvent struct {
 
 // Presence What a viewer may know of a user. Whatever is hidden from that viewer is absent.
 type Presence struct {
+	// Activity Shown while the user is not offline to the viewer, to those whom his privacy admits.
+	Activity *Activity `json:"activity,omitempty"`
+
 	// Chosen What the user chose, where a choice holds; shown to himself and to his contacts.
 	Chosen *ChosenStatus `json:"chosen,omitempty"`
+
+	// Custom Shown while the user is not offline to the viewer.
+	Custom *Custom `json:"custom,omitempty"`
 
 	// Devices The strongest state for each kind of device, `other` for sessions that name none; shown to the user himself and to
 	// his contacts.
@@ -500,6 +868,21 @@ type PresenceQuery struct {
 
 	// Users Whom to look at.
 	Users []UserID `json:"users" validate:"required,max=500,dive,userid"`
+}
+
+// Privacy Who may see what of a user. Everybody sees himself; whom he blocks sees nothing.
+type Privacy struct {
+	// Activity What he does.
+	Activity Audience `json:"activity" validate:"required,oneof=everyone contacts nobody"`
+
+	// LastSeen The times and the word that tell when he was last here, or last active.
+	LastSeen Audience `json:"lastSeen" validate:"required,oneof=everyone contacts nobody"`
+
+	// Online That he is here at all. His custom status, `notify` and his profile follow it.
+	Online Audience `json:"online" validate:"required,oneof=everyone contacts nobody"`
+
+	// Typing That he types.
+	Typing Audience `json:"typing" validate:"required,oneof=everyone contacts nobody"`
 }
 
 // Problem An RFC 9457 problem document.
@@ -563,6 +946,19 @@ type RecoveredEvent struct {
 	// ServerTime A moment of the server's clock, RFC 3339 in UTC with exactly milliseconds.
 	ServerTime Time `json:"serverTime"`
 }
+
+// Relation defines model for Relation.
+type Relation struct {
+	// Since Since when there is a relation to this user, as a contact or as a block.
+	Since Time `json:"since"`
+
+	// UserID Whoever a token's `sub` names: 1 to 128 characters (code points), all printable and no white space but the plain
+	// blank; not `.` or `..`.
+	UserID UserID `json:"userId"`
+}
+
+// RelationKind What the viewer is to the user, as the user decided. A block wins over a contact.
+type RelationKind string
 
 // Rev The store's time in microseconds since 1970 as of which what it stands beside is true. Drop what is not newer
 // than what you have; never show it as a time of anything.
@@ -651,6 +1047,10 @@ type StatusChoice struct {
 	Status ChosenStatus `json:"status" validate:"required,oneof=online away busy dnd invisible"`
 }
 
+// StatusRule What decided the status. `no_session`: there is no live session, so it is offline. `invisible`: the user hides.
+// `chosen`: a choice holds. `aggregate`: the strongest live session.
+type StatusRule string
+
 // StreamLimits How many a stream may watch.
 type StreamLimits struct {
 	Rooms int64 `json:"rooms"`
@@ -670,8 +1070,15 @@ type TokenExpiringEvent struct {
 // blank; not `.` or `..`.
 type UserID = string
 
+// ViewRule What decided whether the viewer may see that the user is here. `self`: everybody sees himself. `blocked`: the user blocks the viewer.
+// `invisible`: the user hides from everybody. `everyone`, `contacts`, `nobody`: the user's privacy setting `online`.
+type ViewRule string
+
 // Visibility Whether the page is in front. Browsers slow the timers of a hidden one, so it gets more time.
 type Visibility string
+
+// IfMatch defines model for IfMatch.
+type IfMatch = string
 
 // IfNoneMatch defines model for IfNoneMatch.
 type IfNoneMatch = string
@@ -705,14 +1112,26 @@ type Healthy = Health
 // Internal An RFC 9457 problem document.
 type Internal = Problem
 
+// NoSession An RFC 9457 problem document.
+type NoSession = Problem
+
 // OwnPresence What a viewer may know of a user. Whatever is hidden from that viewer is absent.
 type OwnPresence = Presence
+
+// OwnPrivacy Who may see what of a user. Everybody sees himself; whom he blocks sees nothing.
+type OwnPrivacy = Privacy
+
+// PreconditionFailed An RFC 9457 problem document.
+type PreconditionFailed = Problem
 
 // Presences defines model for Presences.
 type Presences = PresenceList
 
 // RateLimited An RFC 9457 problem document.
 type RateLimited = Problem
+
+// TooManyRelations An RFC 9457 problem document.
+type TooManyRelations = Problem
 
 // Unauthorized An RFC 9457 problem document.
 type Unauthorized = Problem
@@ -735,6 +1154,12 @@ type ListPresencesParams struct {
 	User []UserID `form:"user" json:"user" validate:"required,min=1,max=100,dive,userid"`
 }
 
+// ClearActivityParams defines parameters for ClearActivity.
+type ClearActivityParams struct {
+	// SessionID The session at which it ends; absent, it ends at all of them.
+	SessionID *SessionID `form:"sessionId,omitempty" json:"sessionId,omitempty" validate:"omitempty,sessionid"`
+}
+
 // HeartbeatParams defines parameters for Heartbeat.
 type HeartbeatParams struct {
 	// Prefer RFC 7240; `return=minimal` asks for a 204 in place of the body. Other preferences are ignored.
@@ -744,10 +1169,22 @@ type HeartbeatParams struct {
 // LeaveTextBody defines parameters for Leave.
 type LeaveTextBody = string
 
+// SetPrivacyParams defines parameters for SetPrivacy.
+type SetPrivacyParams struct {
+	// IfMatch The `ETag` of the settings that you have, or several, or `*`, to change them only if they are still the same.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // GetPresenceParams defines parameters for GetPresence.
 type GetPresenceParams struct {
 	// IfNoneMatch The `ETag` of the presence that you have, such as `"b1f3Zs0Y"`, or several, or `*`.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// ExplainPresenceParams defines parameters for ExplainPresence.
+type ExplainPresenceParams struct {
+	// Viewer In whose eyes.
+	Viewer *UserID `form:"viewer,omitempty" json:"viewer,omitempty" validate:"omitempty,userid"`
 }
 
 // OpenStreamParams defines parameters for OpenStream.
@@ -765,6 +1202,12 @@ type OpenStreamParams struct {
 	LastEventIDHeader *EventID `json:"Last-Event-ID,omitempty"`
 }
 
+// SetActivityJSONRequestBody defines body for SetActivity for application/json ContentType.
+type SetActivityJSONRequestBody = ActivityChoice
+
+// SetCustomJSONRequestBody defines body for SetCustom for application/json ContentType.
+type SetCustomJSONRequestBody = CustomChoice
+
 // HeartbeatJSONRequestBody defines body for Heartbeat for application/json ContentType.
 type HeartbeatJSONRequestBody = Beat
 
@@ -773,6 +1216,9 @@ type LeaveJSONRequestBody = Leave
 
 // LeaveTextRequestBody defines body for Leave for text/plain ContentType.
 type LeaveTextRequestBody = LeaveTextBody
+
+// SetPrivacyJSONRequestBody defines body for SetPrivacy for application/json ContentType.
+type SetPrivacyJSONRequestBody = Privacy
 
 // QueryPresencesJSONRequestBody defines body for QueryPresences for application/json ContentType.
 type QueryPresencesJSONRequestBody = PresenceQuery
@@ -797,9 +1243,39 @@ type ServerInterface interface {
 	// GetReadiness Should it get traffic?
 	// (GET /readyz)
 	GetReadiness(w http.ResponseWriter, r *http.Request)
+	// ListBlocks List your blocks
+	// (GET /v1/blocks)
+	ListBlocks(w http.ResponseWriter, r *http.Request)
+	// RemoveBlock Be seen by a user again
+	// (DELETE /v1/blocks/{userId})
+	RemoveBlock(w http.ResponseWriter, r *http.Request, userID UserIDInPath)
+	// AddBlock Be offline to a user
+	// (PUT /v1/blocks/{userId})
+	AddBlock(w http.ResponseWriter, r *http.Request, userID UserIDInPath)
+	// ListContacts List your contacts
+	// (GET /v1/contacts)
+	ListContacts(w http.ResponseWriter, r *http.Request)
+	// RemoveContact Let a user see no more of you than others do
+	// (DELETE /v1/contacts/{userId})
+	RemoveContact(w http.ResponseWriter, r *http.Request, userID UserIDInPath)
+	// AddContact Let a user see more of you
+	// (PUT /v1/contacts/{userId})
+	AddContact(w http.ResponseWriter, r *http.Request, userID UserIDInPath)
 	// ListPresences See a few users
 	// (GET /v1/presence)
 	ListPresences(w http.ResponseWriter, r *http.Request, params ListPresencesParams)
+	// ClearActivity Say that you no longer do it
+	// (DELETE /v1/presence/activity)
+	ClearActivity(w http.ResponseWriter, r *http.Request, params ClearActivityParams)
+	// SetActivity Say what you are doing
+	// (PUT /v1/presence/activity)
+	SetActivity(w http.ResponseWriter, r *http.Request)
+	// ClearCustom Say nothing of yourself any more
+	// (DELETE /v1/presence/custom)
+	ClearCustom(w http.ResponseWriter, r *http.Request)
+	// SetCustom Say something of yourself
+	// (PUT /v1/presence/custom)
+	SetCustom(w http.ResponseWriter, r *http.Request)
 	// Heartbeat Say that a session is alive
 	// (POST /v1/presence/heartbeat)
 	Heartbeat(w http.ResponseWriter, r *http.Request, params HeartbeatParams)
@@ -815,6 +1291,12 @@ type ServerInterface interface {
 	// EndMySession End a session at once
 	// (DELETE /v1/presence/me/sessions/{sessionId})
 	EndMySession(w http.ResponseWriter, r *http.Request, sessionID SessionIDInPath)
+	// GetPrivacy See who may see what of you
+	// (GET /v1/presence/privacy)
+	GetPrivacy(w http.ResponseWriter, r *http.Request)
+	// SetPrivacy Decide who may see what of you
+	// (PUT /v1/presence/privacy)
+	SetPrivacy(w http.ResponseWriter, r *http.Request, params SetPrivacyParams)
 	// QueryPresences See many users
 	// (POST /v1/presence/query)
 	QueryPresences(w http.ResponseWriter, r *http.Request)
@@ -827,6 +1309,9 @@ type ServerInterface interface {
 	// GetPresence See one user
 	// (GET /v1/presence/{userId})
 	GetPresence(w http.ResponseWriter, r *http.Request, userID UserIDInPath, params GetPresenceParams)
+	// ExplainPresence See why a user is what he is
+	// (GET /v1/presence/{userId}/explain)
+	ExplainPresence(w http.ResponseWriter, r *http.Request, userID UserIDInPath, params ExplainPresenceParams)
 	// OpenStream Watch users as they change
 	// (GET /v1/stream)
 	OpenStream(w http.ResponseWriter, r *http.Request, params OpenStreamParams)
@@ -866,9 +1351,69 @@ func (_ Unimplemented) GetReadiness(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// ListBlocks List your blocks
+// (GET /v1/blocks)
+func (_ Unimplemented) ListBlocks(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// RemoveBlock Be seen by a user again
+// (DELETE /v1/blocks/{userId})
+func (_ Unimplemented) RemoveBlock(w http.ResponseWriter, r *http.Request, userID UserIDInPath) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// AddBlock Be offline to a user
+// (PUT /v1/blocks/{userId})
+func (_ Unimplemented) AddBlock(w http.ResponseWriter, r *http.Request, userID UserIDInPath) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListContacts List your contacts
+// (GET /v1/contacts)
+func (_ Unimplemented) ListContacts(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// RemoveContact Let a user see no more of you than others do
+// (DELETE /v1/contacts/{userId})
+func (_ Unimplemented) RemoveContact(w http.ResponseWriter, r *http.Request, userID UserIDInPath) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// AddContact Let a user see more of you
+// (PUT /v1/contacts/{userId})
+func (_ Unimplemented) AddContact(w http.ResponseWriter, r *http.Request, userID UserIDInPath) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // ListPresences See a few users
 // (GET /v1/presence)
 func (_ Unimplemented) ListPresences(w http.ResponseWriter, r *http.Request, params ListPresencesParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ClearActivity Say that you no longer do it
+// (DELETE /v1/presence/activity)
+func (_ Unimplemented) ClearActivity(w http.ResponseWriter, r *http.Request, params ClearActivityParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// SetActivity Say what you are doing
+// (PUT /v1/presence/activity)
+func (_ Unimplemented) SetActivity(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ClearCustom Say nothing of yourself any more
+// (DELETE /v1/presence/custom)
+func (_ Unimplemented) ClearCustom(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// SetCustom Say something of yourself
+// (PUT /v1/presence/custom)
+func (_ Unimplemented) SetCustom(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -902,6 +1447,18 @@ func (_ Unimplemented) EndMySession(w http.ResponseWriter, r *http.Request, sess
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// GetPrivacy See who may see what of you
+// (GET /v1/presence/privacy)
+func (_ Unimplemented) GetPrivacy(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// SetPrivacy Decide who may see what of you
+// (PUT /v1/presence/privacy)
+func (_ Unimplemented) SetPrivacy(w http.ResponseWriter, r *http.Request, params SetPrivacyParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // QueryPresences See many users
 // (POST /v1/presence/query)
 func (_ Unimplemented) QueryPresences(w http.ResponseWriter, r *http.Request) {
@@ -923,6 +1480,12 @@ func (_ Unimplemented) SetStatus(w http.ResponseWriter, r *http.Request) {
 // GetPresence See one user
 // (GET /v1/presence/{userId})
 func (_ Unimplemented) GetPresence(w http.ResponseWriter, r *http.Request, userID UserIDInPath, params GetPresenceParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ExplainPresence See why a user is what he is
+// (GET /v1/presence/{userId}/explain)
+func (_ Unimplemented) ExplainPresence(w http.ResponseWriter, r *http.Request, userID UserIDInPath, params ExplainPresenceParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1011,6 +1574,186 @@ func (siw *ServerInterfaceWrapper) GetReadiness(w http.ResponseWriter, r *http.R
 	handler.ServeHTTP(w, r)
 }
 
+// ListBlocks operation middleware
+func (siw *ServerInterfaceWrapper) ListBlocks(w http.ResponseWriter, r *http.Request) {
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:read"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:read"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListBlocks(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RemoveBlock operation middleware
+func (siw *ServerInterfaceWrapper) RemoveBlock(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", chi.URLParam(r, "userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:write"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:write"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RemoveBlock(w, r, userID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// AddBlock operation middleware
+func (siw *ServerInterfaceWrapper) AddBlock(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", chi.URLParam(r, "userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:write"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:write"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.AddBlock(w, r, userID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListContacts operation middleware
+func (siw *ServerInterfaceWrapper) ListContacts(w http.ResponseWriter, r *http.Request) {
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:read"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:read"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListContacts(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RemoveContact operation middleware
+func (siw *ServerInterfaceWrapper) RemoveContact(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", chi.URLParam(r, "userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:write"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:write"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RemoveContact(w, r, userID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// AddContact operation middleware
+func (siw *ServerInterfaceWrapper) AddContact(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", chi.URLParam(r, "userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:write"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:write"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.AddContact(w, r, userID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListPresences operation middleware
 func (siw *ServerInterfaceWrapper) ListPresences(w http.ResponseWriter, r *http.Request) {
 
@@ -1043,6 +1786,113 @@ func (siw *ServerInterfaceWrapper) ListPresences(w http.ResponseWriter, r *http.
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListPresences(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ClearActivity operation middleware
+func (siw *ServerInterfaceWrapper) ClearActivity(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:write"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:write"})
+
+	r = r.WithContext(ctx)
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ClearActivityParams
+
+	// ------------- Optional query parameter "sessionId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sessionId", r.URL.Query(), &params.SessionID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "sessionId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "sessionId", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ClearActivity(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SetActivity operation middleware
+func (siw *ServerInterfaceWrapper) SetActivity(w http.ResponseWriter, r *http.Request) {
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:write"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:write"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SetActivity(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ClearCustom operation middleware
+func (siw *ServerInterfaceWrapper) ClearCustom(w http.ResponseWriter, r *http.Request) {
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:write"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:write"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ClearCustom(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SetCustom operation middleware
+func (siw *ServerInterfaceWrapper) SetCustom(w http.ResponseWriter, r *http.Request) {
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:write"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:write"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SetCustom(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1193,6 +2043,77 @@ func (siw *ServerInterfaceWrapper) EndMySession(w http.ResponseWriter, r *http.R
 	handler.ServeHTTP(w, r)
 }
 
+// GetPrivacy operation middleware
+func (siw *ServerInterfaceWrapper) GetPrivacy(w http.ResponseWriter, r *http.Request) {
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:read"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:read"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetPrivacy(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SetPrivacy operation middleware
+func (siw *ServerInterfaceWrapper) SetPrivacy(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:write"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:write"})
+
+	r = r.WithContext(ctx)
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SetPrivacyParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-Match", Err: err})
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SetPrivacy(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // QueryPresences operation middleware
 func (siw *ServerInterfaceWrapper) QueryPresences(w http.ResponseWriter, r *http.Request) {
 
@@ -1308,6 +2229,56 @@ func (siw *ServerInterfaceWrapper) GetPresence(w http.ResponseWriter, r *http.Re
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetPresence(w, r, userID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ExplainPresence operation middleware
+func (siw *ServerInterfaceWrapper) ExplainPresence(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", chi.URLParam(r, "userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{})
+
+	r = r.WithContext(ctx)
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExplainPresenceParams
+
+	// ------------- Optional query parameter "viewer" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "viewer", r.URL.Query(), &params.Viewer, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "viewer"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "viewer", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ExplainPresence(w, r, userID, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1540,13 +2511,52 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Put(options.BaseURL+"/v1/presence/status", wrapper.SetStatus)
 	})
 	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/v1/presence/custom", wrapper.ClearCustom)
+	})
+	r.Group(func(r chi.Router) {
+		r.Put(options.BaseURL+"/v1/presence/custom", wrapper.SetCustom)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/v1/presence/activity", wrapper.ClearActivity)
+	})
+	r.Group(func(r chi.Router) {
+		r.Put(options.BaseURL+"/v1/presence/activity", wrapper.SetActivity)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/presence/privacy", wrapper.GetPrivacy)
+	})
+	r.Group(func(r chi.Router) {
+		r.Put(options.BaseURL+"/v1/presence/privacy", wrapper.SetPrivacy)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/presence/{userId}", wrapper.GetPresence)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/presence/{userId}/explain", wrapper.ExplainPresence)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/presence", wrapper.ListPresences)
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/presence/query", wrapper.QueryPresences)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/contacts", wrapper.ListContacts)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/v1/contacts/{userId}", wrapper.RemoveContact)
+	})
+	r.Group(func(r chi.Router) {
+		r.Put(options.BaseURL+"/v1/contacts/{userId}", wrapper.AddContact)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/blocks", wrapper.ListBlocks)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/v1/blocks/{userId}", wrapper.RemoveBlock)
+	})
+	r.Group(func(r chi.Router) {
+		r.Put(options.BaseURL+"/v1/blocks/{userId}", wrapper.AddBlock)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/stream", wrapper.OpenStream)

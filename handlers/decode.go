@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -147,7 +148,7 @@ func newRules() *validator.Validate {
 		return name
 	})
 	for tag, valid := range map[string]func(string) bool{
-		"userid": presence.ValidUser, "sessionid": presence.ValidSession, "device": presence.ValidDevice,
+		"userid": presence.ValidUser, "sessionid": presence.ValidSession, "device": presence.ValidDevice, "plain": isPlain,
 	} {
 		err := v.RegisterValidation(tag, func(l validator.FieldLevel) bool { return valid(l.Field().String()) })
 		if err != nil {
@@ -156,6 +157,9 @@ func newRules() *validator.Validate {
 	}
 	return v
 }
+
+// isPlain reports whether a text can be shown in a line: it has no control characters.
+func isPlain(text string) bool { return !strings.ContainsFunc(text, unicode.IsControl) }
 
 // validate holds a document, or the parameters of a request, to the rules that stand in the contract.
 func validate(v any) error {
@@ -195,13 +199,24 @@ func ruleDetail(fault validator.FieldError) string {
 		return "must be 8 to 64 of A-Z a-z 0-9 _ -"
 	case "device":
 		return "must be 1 to 32 of A-Z a-z 0-9 _ -"
+	case "plain":
+		return "must not have control characters, such as line breaks"
 	case "oneof":
 		return "must be one of " + strings.ReplaceAll(fault.Param(), " ", ", ")
 	case "gte", "min":
+		switch fault.Kind() {
+		case reflect.Slice:
+			return "must have at least " + fault.Param()
+		case reflect.String:
+			return "must not be empty"
+		}
 		return "must be at least " + fault.Param()
 	case "lte", "max":
-		if fault.Kind() == reflect.Slice || fault.Kind() == reflect.String {
+		switch fault.Kind() {
+		case reflect.Slice:
 			return "must have at most " + fault.Param()
+		case reflect.String:
+			return "must have at most " + fault.Param() + " characters"
 		}
 		return "must be at most " + fault.Param()
 	case "excluded_with":

@@ -31,6 +31,13 @@ func optional[T comparable](v T) *T {
 	return &v
 }
 
+func orZero[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}
+
 // presenceOf puts a view on the wire. rev is the moment as of which it is true.
 func presenceOf(v presence.View, rev presence.Version) api.Presence {
 	p := api.Presence{
@@ -43,6 +50,14 @@ func presenceOf(v presence.View, rev presence.Version) api.Presence {
 		p.Devices = make(map[string]api.SessionState, len(v.Devices))
 		for name, state := range v.Devices {
 			p.Devices[name] = api.SessionState(state)
+		}
+	}
+	if c := v.Custom; c != (presence.Custom{}) {
+		p.Custom = &api.Custom{Text: c.Text, Emoji: optional(c.Emoji), ExpiresAt: optionalTime(c.Until)}
+	}
+	if a := v.Activity; a.Type != "" {
+		p.Activity = &api.Activity{
+			Type: api.ActivityType(a.Type), Target: optional(a.Target), Label: optional(a.Label), Since: formatTime(a.Since),
 		}
 	}
 	if v.Profile != (presence.Profile{}) {

@@ -60,6 +60,9 @@ func heartbeatOf(b api.Beat, who Identity, minimal bool) presence.Heartbeat {
 		User: who.User, Profile: who.Profile, Session: b.SessionID, Device: b.Device, Seq: b.Seq, Minimal: minimal,
 		Hidden: b.Visibility != nil && *b.Visibility == api.VisibilityHidden,
 	}
+	if b.Activity != nil {
+		h.Doing = doingOf(*b.Activity)
+	}
 	if b.IdleMs != nil {
 		h.Idle = time.Duration(*b.IdleMs) * time.Millisecond
 	}

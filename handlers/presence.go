@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/presently/presently/api"
-	"github.com/presently/presently/presence"
 )
 
 // GetMe implements GET /v1/presence/me.
@@ -22,8 +21,8 @@ func (s *Server) GetMe(w http.ResponseWriter, r *http.Request) {
 
 // GetPresence implements GET /v1/presence/{userId}.
 func (s *Server) GetPresence(w http.ResponseWriter, r *http.Request, user api.UserIDInPath, params api.GetPresenceParams) {
-	if !presence.ValidUser(user) {
-		s.fail(w, r, invalid("/userId", "must be 1 to 128 printable characters, and not . or .."))
+	if err := checkUser(user); err != nil {
+		s.fail(w, r, err)
 		return
 	}
 	seen, err := s.look(r, []string{user})
@@ -104,13 +103,13 @@ func (s *Server) look(r *http.Request, users []string) ([]api.Presence, error) {
 	if len(users) == 0 {
 		return seen, nil
 	}
-	records, err := s.tracker.Lookup(r.Context(), users)
+	viewer := identity(r).User
+	records, err := s.tracker.Lookup(r.Context(), viewer, users)
 	if err != nil {
 		return nil, err
 	}
-	viewer := identity(r).User
 	for _, record := range records {
-		seen = append(seen, presenceOf(record.View(record.ClassOf(viewer), record.AsOf), record.AsOf))
+		seen = append(seen, presenceOf(record.ViewFor(viewer, record.AsOf), record.AsOf))
 	}
 	return seen, nil
 }

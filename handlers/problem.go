@@ -60,6 +60,9 @@ var problems = map[api.ProblemCode]struct {
 	api.ProblemCodeOriginNotAllowed:     {http.StatusForbidden, "This page may not use the cookie"},
 	api.ProblemCodeNotFound:             {http.StatusNotFound, "There is no such path"},
 	api.ProblemCodeMethodNotAllowed:     {http.StatusMethodNotAllowed, "This path has no such method"},
+	api.ProblemCodeNoSession:            {http.StatusConflict, "This needs a live session"},
+	api.ProblemCodeTooManyRelations:     {http.StatusConflict, "The user has too many contacts or blocks"},
+	api.ProblemCodePreconditionFailed:   {http.StatusPreconditionFailed, "It has changed since you read it"},
 	api.ProblemCodeBodyTooLarge:         {http.StatusRequestEntityTooLarge, "The body is too large"},
 	api.ProblemCodeUnsupportedMediaType: {http.StatusUnsupportedMediaType, "The content type is not one that is understood here"},
 	api.ProblemCodeTooManySessions:      {http.StatusTooManyRequests, "The user has too many sessions"},
@@ -86,6 +89,10 @@ func failureOf(err error) *failure {
 		return &failure{code: api.ProblemCodeBodyTooLarge, detail: fmt.Sprintf("Send at most %d bytes.", tooLarge.Limit), cause: err}
 	case errors.Is(err, presence.ErrTooManySessions):
 		return &failure{code: api.ProblemCodeTooManySessions, detail: "End a session, or wait until one lapses; those that are live stay.", after: time.Minute, cause: err}
+	case errors.Is(err, presence.ErrNoSession):
+		return &failure{code: api.ProblemCodeNoSession, detail: "Send a heartbeat with this sessionId first, then try again.", cause: err}
+	case errors.Is(err, presence.ErrTooManyRelations):
+		return &failure{code: api.ProblemCodeTooManyRelations, detail: "End a contact or a block first; those that there are stay.", cause: err}
 	case errors.Is(err, presence.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return &failure{code: api.ProblemCodeStoreUnavailable, detail: "Try again in a moment, over a new connection. Nobody is made offline by this.", after: retryAfter(), cause: err}
 	}

@@ -170,7 +170,7 @@ func rawPath(next http.Handler) http.Handler {
 // oneLine makes one line of headers that are lists and may come as several, which the generated code would refuse.
 func oneLine(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for _, name := range []string{"Prefer", "If-None-Match"} {
+		for _, name := range []string{"Prefer", "If-Match", "If-None-Match"} {
 			if lines := r.Header[name]; len(lines) > 1 {
 				r.Header[name] = []string{strings.Join(lines, ", ")}
 			}
@@ -307,13 +307,17 @@ func (s *Server) admit(r *http.Request) (Identity, error) {
 	}
 	for _, scope := range needed {
 		if !who.Scopes.Has(scope) {
-			return Identity{}, &failure{code: api.ProblemCodeInsufficientScope, detail: "Get a token with the scope " + scope + ".", scope: scope}
+			return Identity{}, errScope(scope)
 		}
 	}
 	if byCookie && !s.mayUseCookie(r) {
 		return Identity{}, failf(api.ProblemCodeOriginNotAllowed, "Send the token as Authorization: Bearer, or have this page's origin listed in PRESENTLY_CORS_ORIGINS.")
 	}
 	return who, nil
+}
+
+func errScope(needed string) *failure {
+	return &failure{code: api.ProblemCodeInsufficientScope, detail: "Get a token with the scope " + needed + ".", scope: needed}
 }
 
 // mayUseCookie tells whether a request that a browser may have sent by itself, with the cookie, comes from a page that may do that. Reading is harmless:

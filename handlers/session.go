@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"net/http"
-	"slices"
 
 	"github.com/presently/presently/api"
 	"github.com/presently/presently/presence"
@@ -16,8 +15,7 @@ func (s *Server) ListMySessions(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	list := api.SessionList{Sessions: make([]api.Session, 0, len(record.Sessions))}
-	slices.SortStableFunc(record.Sessions, func(a, b presence.Session) int { return a.Started.Compare(b.Started) })
-	for _, session := range record.Sessions {
+	for _, session := range oldestFirst(record.Sessions) {
 		list.Sessions = append(list.Sessions, sessionOf(session))
 	}
 	answer(w, http.StatusOK, list)
@@ -33,6 +31,5 @@ func (s *Server) EndMySession(w http.ResponseWriter, r *http.Request, session ap
 		s.fail(w, r, err)
 		return
 	}
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusNoContent)
+	noContent(w)
 }

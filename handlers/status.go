@@ -17,12 +17,12 @@ func (s *Server) SetStatus(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	lasts, until, err := s.expiry(choice.ExpiresInMs, choice.ExpiresAt)
+	lasts, err := s.lasts(choice.ExpiresInMs, choice.ExpiresAt)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	record, err := s.tracker.Choose(r.Context(), identity(r).User, presence.Status(choice.Status), lasts, until)
+	record, err := s.tracker.Choose(r.Context(), identity(r).User, presence.Status(choice.Status), lasts)
 	s.answerSelf(w, r, record, err)
 }
 
@@ -32,26 +32,25 @@ func (s *Server) ClearStatus(w http.ResponseWriter, r *http.Request) {
 	s.answerSelf(w, r, record, err)
 }
 
-// expiry reads the two ways to say when something ends. The contract's rules have seen to it that at most one is given.
-func (s *Server) expiry(inMs *int64, at *string) (lasts *time.Duration, until *time.Time, err error) {
+// lasts reads the two ways to say when something ends. The contract's rules have seen to it that at most one is given.
+func (s *Server) lasts(inMs *int64, at *string) (presence.Lasts, error) {
 	if inMs != nil {
-		d := time.Duration(*inMs) * time.Millisecond
-		lasts = &d
+		return presence.Lasts{For: new(time.Duration(*inMs) * time.Millisecond)}, nil
 	}
 	if at == nil {
-		return lasts, nil, nil
+		return presence.Lasts{}, nil
 	}
 	t, err := time.Parse(time.RFC3339, *at)
 	now := s.board.Clock()
 	switch {
 	case err != nil:
-		return nil, nil, invalid("/expiresAt", "must be a time like 2026-11-22T10:00:00Z")
+		return presence.Lasts{}, invalid("/expiresAt", "must be a time like 2026-11-22T10:00:00Z")
 	case !t.After(now):
-		return nil, nil, invalid("/expiresAt", "must be in the future; it is "+formatTime(now)+" here")
+		return presence.Lasts{}, invalid("/expiresAt", "must be in the future; it is "+formatTime(now)+" here")
 	case t.Sub(now) > longestChoice:
-		return nil, nil, invalid("/expiresAt", "must be at most a year ahead")
+		return presence.Lasts{}, invalid("/expiresAt", "must be at most a year ahead")
 	}
-	return nil, &t, nil
+	return presence.Lasts{Until: &t}, nil
 }
 
 // answerSelf tells a user how he stands after what he did.
