@@ -90,27 +90,43 @@ func (a *answer) moment() moment {
 // at sets asOf: a later change, even in this same µs, has a greater version than the clock less one, and than every version given so far.
 func (m *moment) at(version int64) { m.asOf = presence.Version(max(m.micros-1, version)) }
 
-// record reads a user's facts and settings as of a moment.
-func (a *answer) record(user string, m moment) presence.Record {
-	r := presence.Record{User: user, Head: m.head, AsOf: m.asOf}
-	a.fields(&r)
-	a.fields(&r)
+// record is one about which nothing is known yet.
+func (m moment) record(user string) presence.Record {
+	return presence.Record{User: user, Head: m.head, AsOf: m.asOf}
+}
+
+// record reads a user's facts and settings as of a moment: those settings that are named, or all.
+func (a *answer) record(user string, m moment, settings []string) presence.Record {
+	r := m.record(user)
+	a.hash(&r, nil)
+	a.hash(&r, settings)
 	return r
 }
 
-// fields reads one hash.
-func (a *answer) fields(r *presence.Record) {
+// hash reads one hash: the values of the fields that are named, or all fields with their names. It returns the version of the last change to it, as text.
+func (a *answer) hash(r *presence.Record, names []string) (own string) {
 	item := a.next()
 	list, ok := item.([]any)
-	if !ok {
+	if !ok || names != nil && len(list) != len(names) {
 		a.fail("%T where a hash was expected", item)
-		return
+		return ""
 	}
-	for i := 0; i+1 < len(list); i += 2 {
-		name, _ := list[i].(string)
-		value, _ := list[i+1].(string)
-		if f, ok := fact(name, value); ok {
-			r.Set(f)
+	own = "0"
+	set := func(name string, value any) {
+		v, ok := value.(string)
+		if name == "v" {
+			own = v
+		}
+		if ok {
+			setField(r, name, v)
 		}
 	}
+	for i, name := range names {
+		set(name, list[i])
+	}
+	for i := 0; names == nil && i+1 < len(list); i += 2 {
+		name, _ := list[i].(string)
+		set(name, list[i+1])
+	}
+	return own
 }

@@ -29,7 +29,7 @@ func (s *Store) Beat(ctx context.Context, b presence.Beat) (presence.Beaten, err
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	says := fingerprint(b)
-	now, tried := s.mayBeSteady(b)
+	now, tried := s.mayBeSteady(b, says)
 	if tried {
 		out, ok, err := s.extend(ctx, b, says, now)
 		if err != nil {
@@ -43,11 +43,12 @@ func (s *Store) Beat(ctx context.Context, b presence.Beat) (presence.Beaten, err
 }
 
 // mayBeSteady tells the time, where the plain command can do all that the beat asks for.
-func (s *Store) mayBeSteady(b presence.Beat) (nowMs int64, ok bool) {
+func (s *Store) mayBeSteady(b presence.Beat, says string) (nowMs int64, ok bool) {
 	if b.Seq != nil && !s.numbers.newer(b.User, b.Session, *b.Seq) {
 		return 0, false
 	}
-	return s.clocks[s.Lane(b.User)].millis()
+	nowMs, ok = s.clocks[s.Lane(b.User)].millis()
+	return nowMs, ok && (b.Doing == nil || s.lasting.has(b.User, says+b.Session, nowMs))
 }
 
 // extend moves the deadline of a session that says what it said before. It reports false where it did not find that to be all,
@@ -66,7 +67,7 @@ func (s *Store) extend(ctx context.Context, b presence.Beat, says string, nowMs 
 	commands := []command{zadd}
 	var look *reading
 	if !b.Minimal {
-		look = s.newReading(ctx, lane, b.User)
+		look = s.newReading(ctx, lane, generalSettings, b.User)
 		commands = append(commands, look.commands...)
 	}
 	if rand.Uint32()%prolongEvery == 0 {
@@ -107,16 +108,20 @@ func score(nowMs int64, b presence.Beat) int64 {
 func (s *Store) beat(ctx context.Context, b presence.Beat, says string, tried bool) (presence.Beaten, error) {
 	lane := s.Lane(b.User)
 	p := &s.partitions[lane]
-	device, named, seq := "", false, ""
+	device, named, seq, doing, doingTTL := "", false, "", "", int64(0)
 	if b.Device != nil {
 		device, named = *b.Device, true
 	}
 	if b.Seq != nil {
 		seq = fmt.Sprint(*b.Seq)
 	}
+	if b.Doing != nil {
+		doing, doingTTL = packDoing(*b.Doing), b.Doing.TTL.Milliseconds()
+	}
 	c := s.call(lane, s.scripts.beat, []string{p.facts(b.User), p.settings(b.User)},
 		b.User, b.Session, says, b.TTL.Milliseconds(), string(b.State), b.Idle, b.IdleFor.Milliseconds(), b.Hidden,
-		device, named, seq, packProfile(b.Profile), digest([]byte(packProfile(b.Profile))), escape(b.Instance), b.MaxLive, tried)
+		device, named, seq, packProfile(b.Profile), digest([]byte(packProfile(b.Profile))), escape(b.Instance), b.MaxLive, tried,
+		doing, doingTTL)
 	what, r, err := s.ask(ctx, c, b.User)
 	if err != nil {
 		return presence.Beaten{}, unavailable("beat", err)
@@ -128,10 +133,22 @@ func (s *Store) beat(ctx context.Context, b presence.Beat, says string, tried bo
 	if b.Seq != nil && !out.Old {
 		s.numbers.saw(b.User, b.Session, *b.Seq)
 	}
+	if b.Doing != nil && !out.Old {
+		s.lasts(b, says, r)
+	}
 	if b.Minimal {
 		out.Record = presence.Record{}
 	}
 	return out, nil
+}
+
+// lasts notes until when beats with this activity need not extend it: the second half of its life is when they do.
+func (s *Store) lasts(b presence.Beat, says string, r presence.Record) {
+	for _, a := range r.Doing {
+		if a.Session == b.Session {
+			s.lasting.saw(b.User, says+b.Session, a.Until.UnixMilli()-(b.Doing.TTL.Milliseconds()+1)/2)
+		}
+	}
 }
 
 // fingerprint tells apart all that a beat can say, but for its time, idleness and number: beats with the same fingerprint only
@@ -159,6 +176,12 @@ func fingerprint(b presence.Beat) string {
 	buf = binary.AppendVarint(buf, b.TTL.Milliseconds())
 	text(b.Profile.Name)
 	text(b.Profile.Avatar)
+	if b.Doing != nil {
+		text(b.Doing.Type)
+		text(b.Doing.Target)
+		text(b.Doing.Label)
+		buf = binary.AppendVarint(buf, b.Doing.TTL.Milliseconds())
+	}
 	return digest(buf)
 }
 

@@ -12,6 +12,22 @@ import (
 // A value is a list of parts, separated by "|"; new parts are added at its end, and readers ignore what they do not know: two versions of the
 // program may run side by side. lua/prelude.lua has the order of a session's parts.
 
+// generalSettings are those that concern whole classes, and when a relation last changed: all but the relations themselves. As in
+// lua/prelude.lua.
+var generalSettings = []string{"invisible", "privacy", "hide:other", "hide:contact", "related"}
+
+// setField adds to a record what one field of its hashes says.
+func setField(r *presence.Record, name, value string) {
+	if name == "related" {
+		v := parts(value)
+		r.RelatedAt = max(r.RelatedAt, v.version())
+		return
+	}
+	if f, ok := fact(name, value); ok {
+		r.Set(f)
+	}
+}
+
 // fact decodes one field. Fields that are no fact, or not known to this version, are not ok.
 func fact(field, value string) (f presence.Fact, ok bool) {
 	kind, id, _ := strings.Cut(field, ":")
@@ -25,8 +41,25 @@ func fact(field, value string) (f presence.Fact, ok bool) {
 		return profile(&v), true
 	case "e":
 		return presence.Seen{At: v.time(), Input: v.time(), Version: v.version()}, true
-	case "h":
-		return presence.Hiding{On: v.flag(), At: v.time(), Seen: v.time(), Shown: v.version(), Version: v.version(), Profile: profile(&v)}, true
+	case "a":
+		return presence.Activity{
+			Session: id, Type: v.text(), Target: v.text(), Label: v.text(), Since: v.time(), Until: v.time(), Version: v.version(),
+		}, true
+	case "custom":
+		return presence.Custom{Text: v.text(), Emoji: v.text(), Until: v.time(), Version: v.version()}, true
+	case "invisible":
+		return presence.Invisibility{On: v.flag(), Version: v.version()}, true
+	case "privacy":
+		return presence.Privacy{
+			Online: v.audience(), LastSeen: v.audience(), Activity: v.audience(), Typing: v.audience(), Version: v.version(),
+		}, true
+	case "hide":
+		class, ok := map[string]presence.Class{"other": presence.Other, "contact": presence.Contact}[id]
+		return presence.HidingFrom{Class: class, Hiding: hiding(&v)}, ok
+	case "r":
+		return presence.Relation{
+			Viewer: unescape(id), Contact: v.flag(), Blocked: v.flag(), Since: v.time(), Version: v.version(), Hiding: hiding(&v),
+		}, true
 	}
 	return nil, false
 }
@@ -47,8 +80,9 @@ func profile(v *parts) presence.Profile {
 	return presence.Profile{Name: v.text(), Avatar: v.text(), Version: v.version()}
 }
 
-// packProfile is the profile as scripts take it: all parts but its version.
-func packProfile(p presence.Profile) string { return escape(p.Name) + "|" + escape(p.Avatar) }
+func hiding(v *parts) presence.Hiding {
+	return presence.Hiding{On: v.flag(), At: v.time(), Seen: v.time(), Shown: v.version(), Version: v.version(), Profile: profile(v)}
+}
 
 // parts are the parts of a value not read yet. Missing ones read as zero.
 type parts string
@@ -67,6 +101,8 @@ func (p *parts) skip(n int) {
 
 func (p *parts) text() string { return unescape(p.next()) }
 func (p *parts) flag() bool   { return p.next() == "1" }
+
+func (p *parts) audience() presence.Audience { return presence.Audience(p.text()) }
 
 func (p *parts) maybe() (int64, bool) {
 	n, err := strconv.ParseInt(p.next(), 10, 64)

@@ -59,11 +59,16 @@ func (i *instance) beat(b presence.Beat) presence.Beaten {
 
 func (i *instance) record(user string) presence.Record {
 	i.t.Helper()
-	rs, err := i.Lookup(i.t.Context(), []string{user})
+	rs, err := i.Lookup(i.t.Context(), "", []string{user})
 	if err != nil {
 		i.t.Fatalf("Lookup(%s): %v", user, err)
 	}
 	return rs[0]
+}
+
+func (i *instance) choose(user string, s presence.Status) error {
+	_, err := (&presence.Tracker{Store: i.Store}).Choose(i.t.Context(), user, s, presence.Lasts{})
+	return err
 }
 
 func (i *instance) wantStatus(user string, want presence.Status) {
@@ -280,14 +285,11 @@ func TestAHungRedisIsAnErrorInTimeAndCountsAgainstNobody(t *testing.T) {
 	began := time.Now()
 	var work sync.WaitGroup
 	for name, call := range map[string]func() error{
-		"Beat":   func() error { _, err := i.Beat(t.Context(), testBeat("bob", "session-1")); return err },
-		"steady": func() error { _, err := i.Beat(t.Context(), testBeat("ada", "session-1")); return err },
-		"Leave":  func() error { return i.Leave(t.Context(), "ada", "session-1", time.Second) },
-		"Lookup": func() error { _, err := i.Lookup(t.Context(), people(50)); return err },
-		"Choose": func() error {
-			_, err := i.Choose(t.Context(), presence.Choice{User: "eve", Status: presence.DND})
-			return err
-		},
+		"Beat":     func() error { _, err := i.Beat(t.Context(), testBeat("bob", "session-1")); return err },
+		"steady":   func() error { _, err := i.Beat(t.Context(), testBeat("ada", "session-1")); return err },
+		"Leave":    func() error { return i.Leave(t.Context(), "ada", "session-1", time.Second) },
+		"Lookup":   func() error { _, err := i.Lookup(t.Context(), "", people(50)); return err },
+		"Amend":    func() error { return i.choose("eve", presence.DND) },
 		"Sessions": func() error { _, err := i.Sessions(t.Context(), "ada"); return err },
 		"Heads":    func() error { _, err := i.Heads(t.Context(), []int{0, 1}); return err },
 		"Ping":     func() error { return i.Ping(t.Context()) },
@@ -364,7 +366,7 @@ func TestScriptsAreSentAgainWhenRedisHasForgottenThem(t *testing.T) {
 		if err := admin.ScriptFlush(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := i.Choose(t.Context(), presence.Choice{User: u, Status: presence.DND}); err != nil {
+		if err := i.choose(u, presence.DND); err != nil {
 			t.Fatal(err)
 		}
 		i.wantStatus(u, presence.DND)

@@ -36,7 +36,7 @@ func newPartition(n, i, db int, t timeSource) partition {
 
 // An id is always the tail of its key, so that none can reach another's.
 
-// facts is the hash of what is known of a user. It has a TTL.
+// facts is the hash of what is known of a user. It has a TTL. Like settings it has, beside the fields of facts.go, v: the version of its last change.
 func (p *partition) facts(user string) string { return p.prefix + "u:" + user }
 
 // settings is the hash of what a user has decided about others. It has no TTL: nobody appears by the clock alone.

@@ -51,6 +51,15 @@ func (n *numbers) newer(user, session string, seq int64) bool {
 	return ok && seq > v
 }
 
+// has reports whether n is no greater than the highest number that is known.
+func (n *numbers) has(user, session string, number int64) bool {
+	s, key := n.shard(user, session)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v, ok := s.highest(key)
+	return ok && number <= v
+}
+
 func (s *numberShard) highest(key uint64) (int64, bool) {
 	v, ok := s.young[key]
 	if !ok {

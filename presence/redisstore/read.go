@@ -3,16 +3,17 @@ package redisstore
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/presently/presently/presence"
 )
 
 // Lookup implements presence.Store. The records of one lane are true as of the same moment.
-func (s *Store) Lookup(ctx context.Context, users []string) ([]presence.Record, error) {
+func (s *Store) Lookup(ctx context.Context, viewer string, users []string) ([]presence.Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	records := make([]presence.Record, len(users))
-	readings, places := s.byLane(ctx, users)
+	readings, places := s.byLane(ctx, settingsFor(viewer), users)
 	p := s.client.Pipeline()
 	for _, r := range readings {
 		for _, c := range r.commands {
@@ -43,7 +44,7 @@ func (s *Store) Lookup(ctx context.Context, users []string) ([]presence.Record, 
 }
 
 // byLane makes a reading for each lane that has some of the users, and tells where in the list they stood.
-func (s *Store) byLane(ctx context.Context, users []string) (readings []*reading, places map[int][]int) {
+func (s *Store) byLane(ctx context.Context, settings, users []string) (readings []*reading, places map[int][]int) {
 	places = map[int][]int{}
 	for i, u := range users {
 		lane := s.Lane(u)
@@ -54,7 +55,7 @@ func (s *Store) byLane(ctx context.Context, users []string) (readings []*reading
 		for i, p := range ps {
 			mine[i] = users[p]
 		}
-		readings = append(readings, s.newReading(ctx, lane, mine...))
+		readings = append(readings, s.newReading(ctx, lane, settings, mine...))
 	}
 	return readings, places
 }
@@ -68,18 +69,22 @@ func put(records, found []presence.Record, places []int) {
 func (s *Store) lookups(rs []*reading) []call {
 	calls := make([]call, len(rs))
 	for i, r := range rs {
-		calls[i] = s.lookup(r.lane, r.users)
+		calls[i] = s.lookup(r.lane, r.settings, r.users)
 	}
 	return calls
 }
 
-func (s *Store) lookup(lane int, users []string) call {
+func (s *Store) lookup(lane int, settings, users []string) call {
 	p := &s.partitions[lane]
 	keys := make([]string, 0, 2*len(users))
 	for _, u := range users {
 		keys = append(keys, p.facts(u), p.settings(u))
 	}
-	return s.call(lane, s.scripts.lookup, keys)
+	args := make([]any, len(settings))
+	for i, name := range settings {
+		args[i] = name
+	}
+	return s.call(lane, s.scripts.lookup, keys, args...)
 }
 
 // reading reads records of one lane as of one moment.
@@ -88,15 +93,16 @@ func (s *Store) lookup(lane int, users []string) call {
 // the lane's head is read before and after. Where it has moved, the records may be torn, and the script reads them.
 type reading struct {
 	lane     int
+	settings []string // the fields to read of each user's; nil: all
 	users    []string
 	commands []command // the time, the head, facts and settings of each user, the head again; on a cluster the script alone
 }
 
 // newReading prepares to read. On a cluster there is no asking one of its nodes for the time, but by script.
-func (s *Store) newReading(ctx context.Context, lane int, users ...string) *reading {
-	r := &reading{lane: lane, users: users}
+func (s *Store) newReading(ctx context.Context, lane int, settings []string, users ...string) *reading {
+	r := &reading{lane: lane, settings: settings, users: users}
 	if s.target.cluster {
-		r.commands = []command{s.lookup(lane, users).byHash(ctx)}
+		r.commands = []command{s.lookup(lane, settings, users).byHash(ctx)}
 		return r
 	}
 	p := &s.partitions[lane]
@@ -104,10 +110,29 @@ func (s *Store) newReading(ctx context.Context, lane int, users ...string) *read
 		newCommand(ctx, p.time...),
 		newCommand(ctx, "hmget", p.meta, "epoch", "seq", "ver"))
 	for _, u := range users {
-		r.commands = append(r.commands, newCommand(ctx, "hgetall", p.facts(u)), newCommand(ctx, "hgetall", p.settings(u)))
+		r.commands = append(r.commands, newCommand(ctx, "hgetall", p.facts(u)), readSettings(ctx, p.settings(u), settings))
 	}
 	r.commands = append(r.commands, newCommand(ctx, "hmget", p.meta, "epoch", "seq"))
 	return r
+}
+
+// settingsFor names the settings that matter to a viewer: a user may have decided about thousands, and each of them looks at him. Nil stands for all.
+func settingsFor(viewer string) []string {
+	if viewer == "" {
+		return nil
+	}
+	return append(slices.Clone(generalSettings), relationField(viewer))
+}
+
+func readSettings(ctx context.Context, key string, names []string) command {
+	if names == nil {
+		return newCommand(ctx, "hgetall", key)
+	}
+	args := []any{"hmget", key}
+	for _, name := range names {
+		args = append(args, name)
+	}
+	return newCommand(ctx, args...)
 }
 
 // take reads the answers. They are not whole where the script must be asked.
@@ -147,7 +172,7 @@ func (s *Store) takeScripted(r *reading, cmd command) ([]presence.Record, error)
 func (s *Store) decode(r *reading, m moment, a *answer) ([]presence.Record, error) {
 	records := make([]presence.Record, len(r.users))
 	for i, u := range r.users {
-		records[i] = a.record(u, m)
+		records[i] = a.record(u, m, r.settings)
 	}
 	if a.err != nil {
 		return nil, a.err
@@ -160,24 +185,42 @@ func (s *Store) decode(r *reading, m moment, a *answer) ([]presence.Record, erro
 func (s *Store) Sessions(ctx context.Context, user string) (presence.Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	w, err := s.readWhole(ctx, user)
+	if err != nil {
+		return presence.Record{}, unavailable("sessions", err)
+	}
+	return w.record, nil
+}
+
+// whole is a record with all that the store knows of the user.
+type whole struct {
+	record presence.Record
+	micros int64 // Redis' clock
+
+	// Versions of the last change to each of the user's keys, as text.
+	ownFacts, ownSettings string
+}
+
+// readWhole reads a record with what it tells of its sessions.
+func (s *Store) readWhole(ctx context.Context, user string) (whole, error) {
 	lane := s.Lane(user)
 	p := &s.partitions[lane]
 	reply, err := s.run(ctx, s.call(lane, s.scripts.sessions, []string{p.facts(user), p.settings(user)}, user))
 	if err != nil {
-		return presence.Record{}, unavailable("sessions", err)
+		return whole{}, err
 	}
 	a := newAnswer(reply)
 	a.text()
-	r := a.record(user, s.observed(lane, a))
+	m := s.observed(lane, a)
+	w := whole{record: m.record(user), micros: m.micros}
+	w.ownFacts = a.hash(&w.record, nil)
+	w.ownSettings = a.hash(&w.record, nil)
 	for len(a.items) > 0 && a.err == nil {
-		live, _ := r.Session(a.text())
-		live.LastBeat, live.Deadline = millis(a.number()), millis(a.number())
+		live, _ := w.record.Session(a.text())
+		live.LastBeat, live.LastInput, live.Deadline = millis(a.number()), millis(a.number()), millis(a.number())
 		number := parts(a.text())
 		live.Seq, live.HasSeq = number.maybe()
-		r.Set(live)
+		w.record.Set(live)
 	}
-	if a.err != nil {
-		return presence.Record{}, unavailable("sessions", a.err)
-	}
-	return r, nil
+	return w, a.err
 }

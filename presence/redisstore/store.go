@@ -37,7 +37,8 @@ type Store struct {
 	partitions []partition
 	channels   map[string]int // lanes by channel
 	clocks     []clock
-	numbers    *numbers
+	numbers    *numbers // of beats
+	lasting    *numbers // until when, in ms, a session's activity is not to be extended, by what its beats say
 	scripts    scripts
 	coalescers []*coalescer
 	health     health
@@ -69,7 +70,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 		o.time = redisTime
 	}
 	s := &Store{
-		opts: o, target: t, client: t.dial(), scripts: loadScripts(o.time.lua), numbers: newNumbers(),
+		opts: o, target: t, client: t.dial(), scripts: loadScripts(o.time.lua), numbers: newNumbers(), lasting: newNumbers(),
 		clocks: make([]clock, o.Partitions), channels: map[string]int{},
 	}
 	for i := range o.Partitions {

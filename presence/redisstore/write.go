@@ -28,26 +28,7 @@ func (s *Store) part(ctx context.Context, op string, sc *script, user string, ar
 	return nil
 }
 
-// Choose implements presence.Store.
-func (s *Store) Choose(ctx context.Context, c presence.Choice) (presence.Record, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	var until int64
-	if !c.Until.IsZero() {
-		until = c.Until.UnixMilli()
-	}
-	lane := s.Lane(c.User)
-	p := &s.partitions[lane]
-	run := s.call(lane, s.scripts.choose, []string{p.facts(c.User), p.settings(c.User)},
-		c.User, string(c.Status), c.For.Milliseconds(), until)
-	_, r, err := s.ask(ctx, run, c.User)
-	if err != nil {
-		return presence.Record{}, unavailable("choose", err)
-	}
-	return r, nil
-}
-
-// ask runs a script that returns what it did and the user's record.
+// ask runs a script that returns what it did and the user's record, without his relations.
 func (s *Store) ask(ctx context.Context, c call, user string) (what string, r presence.Record, err error) {
 	reply, err := s.run(ctx, c)
 	if err != nil {
@@ -55,7 +36,7 @@ func (s *Store) ask(ctx context.Context, c call, user string) (what string, r pr
 	}
 	a := newAnswer(reply)
 	what = a.text()
-	r = a.record(user, s.observed(c.lane, a))
+	r = a.record(user, s.observed(c.lane, a), generalSettings)
 	return what, r, a.err
 }
 

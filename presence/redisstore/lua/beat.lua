@@ -2,7 +2,7 @@
 --   KEYS  meta, beats, left, the user's facts, his settings
 --   ARGV  lane, user, session, says (fingerprint of all that the beat says), ttl ms, state, idle 0 or 1, idle for ms, hidden 0 or 1,
 --         device (empty: none), 1 where the beat names a device, number or empty, profile, fingerprint of the profile, instance,
---         sessions that the user may have, 1 where the plain command was tried before
+--         sessions that the user may have, 1 where the plain command was tried before, activity (empty: what it was), ttl of the activity ms
 --   returns  {old, many, steady or changed; µs; epoch; seq; version; facts; settings}
 
 local u, settings = KEYS[4], KEYS[5]
@@ -11,6 +11,7 @@ local state, idle, idle_for, hidden = ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[
 local device, named, number = ARGV[10], ARGV[11] == '1', tonumber(ARGV[12])
 local profile, profile_says, instance, may = ARGV[13], ARGV[14], ARGV[15], tonumber(ARGV[16])
 local tried = ARGV[17] == '1'
+local doing, doing_ttl = ARGV[18], tonumber(ARGV[19])
 
 local packed = redis.call('HGET', u, 's:' .. id)
 local session = packed and split(packed)
@@ -77,6 +78,21 @@ if new_profile then
   end
 end
 
+if doing ~= '' then -- presence.Record.Does
+  local was = redis.call('HGET', u, 'a:' .. id) or '|||0|0|0'
+  local same, before = string.sub(was, 1, #doing + 1) == doing .. '|', split(was)
+  local since, before_ends, own = before[4], tonumber(before[5]), before[6]
+  local ends = MS + doing_ttl
+  local goes_on = same and before_ends > MS
+  if not goes_on or before_ends - MS < doing_ttl / 2 or ends < before_ends then
+    version = version or next_version()
+    if not goes_on then since, own = int(MS), version end
+    local activity = pack({doing, since, int(ends), own})
+    redis.call('HSET', u, 'a:' .. id, activity)
+    facts[#facts + 1] = 'a:' .. id .. '=' .. activity
+  end
+end
+
 local m = member(session, id, user)
 local score = int((MS + ttl) * GRAIN + math.min(math.floor(idle_for / IDLE_MS), GRAIN - 1))
 if number then
@@ -87,6 +103,6 @@ end
 redis.call('HSET', u, 's:' .. id, pack(session))
 keep(u, KEPT)
 if version then
-  publish(version, 'beat', user, facts)
+  publish({u}, version, 'beat', user, facts)
 end
 return answer(version and 'changed' or 'steady', u, settings)

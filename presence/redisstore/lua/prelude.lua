@@ -55,8 +55,10 @@ local function begin_epoch(held)
   redis.call('HSET', META, 'epoch', int(epoch), 'seq', '0', 'ver', int(ver), 'held', int(held))
 end
 
--- Announces a change together with making it.
-local function publish(version, cause, user, facts)
+-- Announces a change together with making it. keys are those of the user's that it has written: each tells in v the version of its last
+-- change, by which amend knows that nothing has come between.
+local function publish(keys, version, cause, user, facts)
+  for i = 1, #keys do redis.call('HSET', keys[i], 'v', version) end
   if not epoch then begin_epoch(UNSWEPT) end
   seq = seq + 1
   redis.call('HSET', META, 'seq', int(seq), 'ver', version)
@@ -72,9 +74,14 @@ local function publish_beacon()
   redis.call('PUBLISH', LANE, table.concat({'1', 'b', int(epoch), int(seq), int(ver), int(held), int(US)}, '\n'))
 end
 
--- What a script returns that ends with the user's record: see answer.go.
-local function answer(what, u, settings)
+-- What a script returns that ends with the user's record: see answer.go. The record is whole, or without his relations, which may be many.
+local function answer_whole(what, u, settings)
   return {what, int(US), int(epoch or 0), int(seq), int(ver), redis.call('HGETALL', u), redis.call('HGETALL', settings)}
+end
+
+local function answer(what, u, settings)
+  local general = redis.call('HMGET', settings, 'invisible', 'privacy', 'hide:other', 'hide:contact', 'related')
+  return {what, int(US), int(epoch or 0), int(seq), int(ver), redis.call('HGETALL', u), general}
 end
 
 -- The user's key lives for ms from now at least.
@@ -133,7 +140,7 @@ local function end_session(u, user, id, session, cause, at, input)
   local m = member(session, id, user)
   redis.call('ZREM', BEATS, m, '#' .. m)
   redis.call('ZREM', LEFT, m)
-  redis.call('HDEL', u, 's:' .. id)
+  redis.call('HDEL', u, 's:' .. id, 'a:' .. id)
   local version = next_version()
   if number then bury(u, id, number) end
   local seen = split(redis.call('HGET', u, 'e') or '0|0|0')
@@ -143,5 +150,5 @@ local function end_session(u, user, id, session, cause, at, input)
   local packed = pack(seen)
   redis.call('HSET', u, 'e', packed)
   keep(u, KEPT)
-  publish(version, cause, user, {'t:' .. id .. '=', 'e=' .. packed})
+  publish({u}, version, cause, user, {'t:' .. id .. '=', 'e=' .. packed})
 end
