@@ -144,6 +144,13 @@ func stepWait(t *rapid.T, _, _ string) step {
 }
 
 func drawBeat(t *rapid.T, user, session string) presence.Beat {
+	if rapid.Bool().Draw(t, "usual") { // or hardly a beat would repeat another
+		b := presence.Beat{User: user, Session: session, State: presence.Online, TTL: TTL, MaxLive: 3, Instance: "a", Minimal: true}
+		if rapid.Bool().Draw(t, "does") {
+			b.Doing = &presence.Doing{Type: "viewing", TTL: rapid.SampledFrom([]time.Duration{6 * time.Second, 60 * time.Second}).Draw(t, "ttl")}
+		}
+		return b
+	}
 	b := presence.Beat{
 		User: user, Session: session, TTL: TTL, MaxLive: 3, Instance: "a",
 		State:   rapid.SampledFrom([]presence.Status{presence.Online, presence.Online, presence.Away, presence.Busy, presence.DND}).Draw(t, "state"),

@@ -161,6 +161,9 @@ func (tl *teller) look(users []string) {
 			if r.User != users[i] {
 				tl.t.Fatalf("Lookup: record %d is of %q, want %q", i, r.User, users[i])
 			}
+			if fold := tl.folds[r.User]; r.RelatedAt != fold.RelatedAt {
+				tl.t.Fatalf("the last change to a relation of %s was at %d by the changes, at %d by Lookup", r.User, fold.RelatedAt, r.RelatedAt)
+			}
 			read, told := tl.view(r.ViewFor(viewer, r.AsOf)), tl.view(tl.folds[r.User].ViewFor(viewer, r.AsOf))
 			if read != told {
 				tl.t.Fatalf("to %s the changes show %s\nLookup shows      %s", viewer, told, read)

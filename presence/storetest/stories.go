@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -128,7 +129,10 @@ func device(name string) *string { return &name }
 // near reports whether two times are the same but for the time that the test itself took.
 func near(a, b time.Time) bool { return a.Sub(b).Abs() < 600*time.Millisecond }
 
-var stories = []story{
+var stories = slices.Concat(livingStories, amendStories)
+
+// livingStories are of sessions, their beats and their end.
+var livingStories = []story{
 	{"NobodyIsOfflineNotMissing", func(a *actor) {
 		r := a.record("nobody")
 		if r.User != "nobody" || !r.Blank() {
