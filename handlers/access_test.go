@@ -13,9 +13,22 @@ import (
 // operations are all that need a token, with a body that does.
 var operations = []struct{ method, path, body, scope string }{
 	{"POST", "/v1/presence/heartbeat", `{"sessionId":"session-1"}`, ScopeWrite},
+	{"PUT", "/v1/presence/activity", `{"sessionId":"session-1","type":"busy"}`, ScopeWrite},
+	{"DELETE", "/v1/presence/activity?sessionId=session-1", "", ScopeWrite},
 	{"DELETE", "/v1/presence/me/sessions/session-1", "", ScopeWrite},
 	{"PUT", "/v1/presence/status", `{"status":"busy"}`, ScopeWrite},
 	{"DELETE", "/v1/presence/status", "", ScopeWrite},
+	{"PUT", "/v1/presence/custom", `{"text":"Standup"}`, ScopeWrite},
+	{"DELETE", "/v1/presence/custom", "", ScopeWrite},
+	{"PUT", "/v1/presence/privacy", `{"online":"nobody","lastSeen":"nobody","activity":"nobody","typing":"nobody"}`, ScopeWrite},
+	{"GET", "/v1/presence/privacy", "", ScopeRead},
+	{"PUT", "/v1/contacts/ben", "", ScopeWrite},
+	{"DELETE", "/v1/contacts/ben", "", ScopeWrite},
+	{"GET", "/v1/contacts", "", ScopeRead},
+	{"PUT", "/v1/blocks/ben", "", ScopeWrite},
+	{"DELETE", "/v1/blocks/ben", "", ScopeWrite},
+	{"GET", "/v1/blocks", "", ScopeRead},
+	{"GET", "/v1/presence/ben/explain", "", ScopeAdmin},
 	{"GET", "/v1/presence/me", "", ScopeRead},
 	{"GET", "/v1/presence/me/sessions", "", ScopeRead},
 	{"GET", "/v1/presence/ada", "", ScopeRead},
@@ -89,7 +102,8 @@ func TestSomeOperationsNeedNoToken(t *testing.T) {
 // A browser sends the cookie whichever page made it ask. Only a page of ours may have it written.
 func TestTheCookieWritesOnlyForPagesThatAreListed(t *testing.T) {
 	inWorld(t, func(w *world) {
-		cookie := "Cookie: presently=" + token("ada", nil)
+		all := token("ada", map[string]any{"scope": strings.Join(scopeNames[:], " ")})
+		cookie := "Cookie: presently=" + all
 		for _, test := range []struct {
 			name    string
 			headers []string
@@ -104,7 +118,7 @@ func TestTheCookieWritesOnlyForPagesThatAreListed(t *testing.T) {
 			{"a listed origin", []string{"Origin: https://app.example"}, false},
 			{"the same origin", []string{"Origin: http://presently"}, false},
 			{"the same origin behind a proxy", []string{"Origin: https://presently", "X-Forwarded-Proto: https"}, false},
-			{"no origin, but a token in the header", []string{"Authorization: Bearer " + token("ada", nil)}, false},
+			{"no origin, but a token in the header", []string{"Authorization: Bearer " + all}, false},
 		} {
 			for _, op := range operations {
 				if op.path == "/v1/stream?user=ada" {
@@ -198,6 +212,18 @@ func TestPathsAndMethodsThatAreNotThereAreSaidToBeSo(t *testing.T) {
 			{"GET", "/v1/presence/query", "POST"},
 			{"GET", "/v1/presence/status", "DELETE, PUT"},
 			{"POST", "/v1/presence/status", "DELETE, PUT"},
+			{"GET", "/v1/presence/custom", "DELETE, PUT"},
+			{"POST", "/v1/presence/custom", "DELETE, PUT"},
+			{"GET", "/v1/presence/activity", "DELETE, PUT"},
+			{"DELETE", "/v1/presence/privacy", "GET, HEAD, PUT"},
+			{"PATCH", "/v1/presence/privacy", "GET, HEAD, PUT"},
+			{"POST", "/v1/contacts", "GET, HEAD"},
+			{"GET", "/v1/contacts/ben", "DELETE, PUT"},
+			{"GET", "/v1/blocks/ben", "DELETE, PUT"},
+			{"PUT", "/v1/blocks/", ""},
+			{"GET", "/v1/contacts/", ""},
+			{"GET", "/v1/contacts/ben/x", ""},
+			{"POST", "/v1/presence/ada/explain", "GET, HEAD"},
 			{"GET", "/v1/presence/me/sessions/session-1", "DELETE"},
 			{"PUT", "/v1/presence/me/sessions", "GET, HEAD"},
 			{"POST", "/v1/stream?user=ada", "GET, HEAD"},
@@ -232,7 +258,7 @@ func sorted(list string) string {
 func TestHeadIsAnsweredAsGetIsWithoutTheBody(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.beat("ada", "session-1", "")
-		paths := append([]string{"/v1/presence/me", "/v1/presence/me/sessions", "/v1/presence/ada", "/v1/presence?user=ada", "/v1/presence?user=", "/v1/stream"}, open...)
+		paths := append([]string{"/v1/presence/me", "/v1/presence/me/sessions", "/v1/presence/privacy", "/v1/contacts", "/v1/blocks", "/v1/presence/me/explain", "/v1/presence/ada", "/v1/presence?user=ada", "/v1/presence?user=", "/v1/stream"}, open...)
 		for _, path := range paths {
 			get, head := w.ask("ada", "GET", path, ""), w.ask("ada", "HEAD", path, "")
 			for _, h := range []http.Header{get.header, head.header} {
