@@ -1,0 +1,389 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/presently/presently/internal/redistest"
+	"github.com/presently/presently/presence"
+)
+
+func (i *instance) tracker() *presence.Tracker { return &presence.Tracker{Store: i.Store} }
+
+// calls counts the commands that f makes Redis do, those inside scripts included, but for what instances do by themselves.
+func calls(t *testing.T, server *redistest.Server, f func()) map[string]int64 {
+	t.Helper()
+	before := server.CommandStats(t.Context())
+	f()
+	made := map[string]int64{}
+	for name, c := range server.CommandStats(t.Context()) {
+		if n := c.Calls - before[name].Calls; n > 0 && name != "info" {
+			made[name] = n
+		}
+	}
+	return made
+}
+
+// quiet opens a store that does nothing by itself.
+func quiet(t *testing.T, server *redistest.Server) *instance {
+	t.Helper()
+	return &instance{Store: open(t, server.URL(), Options{TTL: time.Minute, Partitions: 1}), t: t}
+}
+
+func TestAmendmentsOfManyInstancesLoseNothing(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	const instances, workers, each = 4, 4, 5
+	var all []*instance
+	for range instances {
+		all = append(all, begin(t, server.URL(), Options{TTL: 30 * time.Second}))
+	}
+	all[0].tape.ready(t, all[0].Store, false)
+	var work sync.WaitGroup
+	for n, i := range all {
+		for w := range workers {
+			work.Go(func() {
+				for k := range each {
+					other := fmt.Sprint("friend-", n, "-", w, "-", k)
+					if err := i.tracker().SetContact(t.Context(), "ada", other, true); err != nil {
+						t.Errorf("contact: %v", err)
+					}
+				}
+			})
+		}
+		work.Go(func() { // beats come in between all the while
+			for k := range each {
+				b := testBeat("ada", fmt.Sprint("session-", n))
+				b.TTL, b.State = 30*time.Second, []presence.Status{presence.Online, presence.Busy}[k%2]
+				b.Doing = &presence.Doing{Type: "viewing", Target: fmt.Sprint(k), TTL: time.Minute}
+				if _, err := i.Beat(t.Context(), b); err != nil {
+					t.Errorf("beat: %v", err)
+				}
+			}
+		})
+	}
+	work.Wait()
+	r := all[0].record("ada")
+	if got, want := len(r.Contacts()), instances*workers*each; got != want {
+		t.Errorf("%d contacts, want %d", got, want)
+	}
+	for _, i := range all {
+		i.tape.caughtUp(t, i.Store)
+		told := presence.Record{User: "ada"}
+		for _, c := range i.tape.changes {
+			told = told.Apply(c)
+		}
+		told.AsOf = r.AsOf
+		for f := range r.Sessions { // what steady beats have moved is told to nobody
+			r.Sessions[f].TTL, told.Sessions[f].TTL = 0, 0
+		}
+		if fmt.Sprint(told) != fmt.Sprint(r) {
+			t.Errorf("told of %+v\nread      %+v", told, r)
+		}
+	}
+}
+
+// Whatever comes between the read and the write of an amendment: it is made again, of the record as it is then.
+func TestAnAmendmentIsMadeAgainWhenSomethingComesBetween(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	i, other := quiet(t, server), quiet(t, server)
+	for _, tc := range []struct {
+		name  string
+		first func(user string)
+		seen  func(r presence.Record) bool
+	}{
+		{"a first beat", func(u string) { other.beat(testBeat(u, "session-1")) },
+			func(r presence.Record) bool { return len(r.Sessions) == 1 }},
+		{"a first contact", func(u string) { _ = other.tracker().SetContact(t.Context(), u, "carl", true) },
+			func(r presence.Record) bool { return r.Relations["carl"].Contact }},
+		{"a contact that is no more", func(u string) {
+			_ = other.tracker().SetContact(t.Context(), u, "carl", true)
+			_ = other.tracker().SetContact(t.Context(), u, "carl", false)
+		}, func(r presence.Record) bool { return r.RelatedAt != 0 }},
+		{"hiding", func(u string) { _ = other.choose(u, presence.Invisible) },
+			func(r presence.Record) bool { return r.Invisible.On }},
+		{"a session's end", func(u string) {
+			other.beat(testBeat(u, "session-1"))
+			_ = other.End(t.Context(), u, "session-1")
+		}, func(r presence.Record) bool { return r.Seen.Version != 0 }},
+		{"settings, and then the loss of all else", func(u string) {
+			other.beat(testBeat(u, "session-1"))
+			_ = other.tracker().SetContact(t.Context(), u, "carl", true)
+			server.Client(t).Del(t.Context(), other.partitions[0].facts(u))
+		}, func(r presence.Record) bool { return r.Relations["carl"].Contact }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			tries := 0
+			_, err := i.Amend(t.Context(), tc.name, presence.BySetting,
+				func(r presence.Record, _ time.Time, v presence.Version) ([]presence.Fact, error) {
+					if tries++; tries == 1 {
+						tc.first(tc.name)
+					} else if !tc.seen(r) {
+						t.Errorf("did not see what came between: %+v", r)
+					}
+					return []presence.Fact{presence.Custom{Text: fmt.Sprint("try ", tries), Version: v}}, nil
+				})
+			if r := i.record(tc.name); err != nil || tries != 2 || r.Custom.Text != "try 2" || !tc.seen(r) {
+				t.Errorf("%d tries, %v, record %+v", tries, err, r)
+			}
+		})
+	}
+}
+
+// A steady beat is nothing that comes between.
+func TestSteadyBeatsDoNotDisturbAmendments(t *testing.T) {
+	t.Parallel()
+	i := quiet(t, redistest.Start(t))
+	i.beat(testBeat("ada", "session-1"))
+	tries := 0
+	_, err := i.Amend(t.Context(), "ada", presence.ByChoice, func(_ presence.Record, _ time.Time, v presence.Version) ([]presence.Fact, error) {
+		tries++
+		if out := i.beat(testBeat("ada", "session-1")); !out.Steady {
+			t.Errorf("%+v, want steady", out)
+		}
+		return []presence.Fact{presence.Custom{Text: "Standup", Version: v}}, nil
+	})
+	if err != nil || tries != 1 {
+		t.Errorf("%d tries, %v", tries, err)
+	}
+}
+
+func TestAnAmendmentThatIsAlwaysDisturbedGivesUpInTime(t *testing.T) {
+	t.Parallel()
+	i := quiet(t, redistest.Start(t))
+	began, n := time.Now(), 0
+	_, err := i.Amend(t.Context(), "ada", presence.ByChoice, func(_ presence.Record, _ time.Time, v presence.Version) ([]presence.Fact, error) {
+		n++
+		return []presence.Fact{presence.Custom{Text: "mine", Version: v}}, i.tracker().SetContact(t.Context(), "ada", "bob", n%2 == 1)
+	})
+	if r := i.record("ada"); !errors.Is(err, presence.ErrUnavailable) || r.Custom.Text != "" || n < 2 {
+		t.Errorf("%d tries, %v, record %+v", n, err, r)
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("gave up after %v", took)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err = i.Amend(ctx, "ada", presence.ByChoice, func(presence.Record, time.Time, presence.Version) ([]presence.Fact, error) {
+		cancel()
+		return []presence.Fact{presence.Custom{Text: "mine"}}, nil
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, want that ctx was canceled", err)
+	}
+}
+
+func TestSettingsOutliveAllElse(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	i, admin := quiet(t, server), server.Client(t)
+	i.beat(testBeat("ada", "session-1"))
+	settings := []func() error{
+		func() error { return i.tracker().SetContact(t.Context(), "ada", "bob", true) },
+		func() error { return i.tracker().SetBlock(t.Context(), "ada", "eve", true) },
+		func() error { return i.choose("ada", presence.Invisible) },
+		func() error {
+			p := presence.DefaultPrivacy
+			p.LastSeen = presence.Nobody
+			_, err := i.tracker().SetPrivacy(t.Context(), "ada", p, nil)
+			return err
+		},
+	}
+	for _, set := range settings {
+		if err := set(); err != nil {
+			t.Fatal(err)
+		}
+		if err := admin.Del(t.Context(), i.partitions[0].facts("ada")).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if ttl := admin.PTTL(t.Context(), i.partitions[0].settings("ada")).Val(); ttl != -1 {
+		t.Errorf("settings are kept for %s, want for ever", ttl)
+	}
+	i.beat(testBeat("ada", "session-2"))
+	r := i.record("ada")
+	if len(r.Contacts()) != 1 || len(r.Blocks()) != 1 || !r.Invisible.On || r.Privacy.LastSeen != presence.Nobody || len(r.Sessions) != 1 {
+		t.Errorf("record %+v", r)
+	}
+	for _, viewer := range []string{"bob", "eve", "carl"} {
+		if v := r.ViewFor(viewer, r.AsOf); v.Status != presence.Offline {
+			t.Errorf("%s sees %+v", viewer, v)
+		}
+	}
+}
+
+func TestFactsAreKeptAsLongAsWhatWasChosenHolds(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	i, admin := quiet(t, server), server.Client(t)
+	const day = 24 * time.Hour
+	custom := func(lasts time.Duration) func(u string) error {
+		return func(u string) error {
+			_, err := i.tracker().SetCustom(t.Context(), u, "away", "", presence.Lasts{For: &lasts})
+			return err
+		}
+	}
+	for _, tc := range []struct {
+		name string
+		do   func(u string) error
+		days float64
+	}{
+		{"a beat", func(u string) error { i.beat(testBeat(u, "session-1")); return nil }, 30},
+		{"a default", func(u string) error { return i.choose(u, presence.Away) }, 30},
+		{"a short one", custom(time.Hour), 30},
+		{"a long one", custom(90 * day), 90},
+		{"one without end", custom(0), 400},
+		{"one that was cleared", func(u string) error {
+			if err := i.choose(u, presence.DND); err != nil {
+				return err
+			}
+			return i.choose(u, "")
+		}, 30},
+		{"a beat after a long one", func(u string) error {
+			defer i.beat(testBeat(u, "session-1"))
+			return custom(90 * day)(u)
+		}, 90},
+	} {
+		if err := tc.do(tc.name); err != nil {
+			t.Fatal(err)
+		}
+		ttl := admin.PTTL(t.Context(), i.partitions[0].facts(tc.name)).Val()
+		if days := ttl.Hours() / 24; days > tc.days || days < tc.days-0.01 {
+			t.Errorf("%s: kept for %.3f days, want %.0f", tc.name, days, tc.days)
+		}
+	}
+	if err := i.tracker().SetContact(t.Context(), "only settings", "bob", true); err != nil {
+		t.Fatal(err)
+	}
+	if n := admin.Exists(t.Context(), i.partitions[0].facts("only settings")).Val(); n != 0 {
+		t.Error("a contact made a record of facts")
+	}
+}
+
+func TestWhatAmendmentsLooksAndBeatsCost(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	i := quiet(t, server)
+	for n := range 100 {
+		if err := i.tracker().SetContact(t.Context(), "ada", fmt.Sprint("friend-", n), true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	plain, doing := testBeat("ada", "session-1"), testBeat("ada", "session-2")
+	plain.Minimal, doing.Minimal = true, true
+	doing.Doing = &presence.Doing{Type: "viewing", TTL: time.Minute}
+	i.beat(plain)
+	i.beat(doing)
+	for name, tc := range map[string]struct {
+		do   func()
+		want map[string]int64
+	}{
+		"steady beat":               {func() { i.beat(plain) }, map[string]int64{"zadd": 1}},
+		"steady beat with activity": {func() { i.beat(doing) }, map[string]int64{"zadd": 1}},
+		"look of one": {
+			func() { _, _ = i.Lookup(t.Context(), "friend-7", []string{"ada"}) },
+			map[string]int64{"time": 1, "hmget": 3, "hgetall": 1},
+		},
+		"look of all": {
+			func() { _, _ = i.Lookup(t.Context(), "", []string{"ada"}) },
+			map[string]int64{"time": 1, "hmget": 2, "hgetall": 2},
+		},
+	} {
+		var got map[string]int64
+		for range 3 { // one beat in so many also looks after its user's facts
+			if got = calls(t, server, tc.do); fmt.Sprint(got) == fmt.Sprint(tc.want) {
+				break
+			}
+		}
+		if fmt.Sprint(got) != fmt.Sprint(tc.want) {
+			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		}
+	}
+	amend := func() {
+		if _, err := i.tracker().SetCustom(t.Context(), "ada", "Standup", "☕", presence.Lasts{}); err != nil {
+			t.Error(err)
+		}
+	}
+	amend() // Redis learns the script
+	if got := calls(t, server, amend); got["evalsha"] != 2 || got["eval"] != 0 || got["publish"] != 1 {
+		t.Errorf("an amendment: %v, want 2 scripts and 1 message", got)
+	}
+	nothing := func() {
+		_, err := i.Amend(t.Context(), "ada", presence.ByChoice,
+			func(presence.Record, time.Time, presence.Version) ([]presence.Fact, error) { return nil, nil })
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if got := calls(t, server, nothing); got["evalsha"] != 1 || got["publish"] != 0 || got["hset"] != 0 {
+		t.Errorf("an amendment without facts: %v, want 1 script", got)
+	}
+}
+
+func TestAmendmentsTravelOnACluster(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3, 0)
+	a := begin(t, cluster.URL(), Options{Partitions: 16, TTL: 30 * time.Second})
+	b := begin(t, cluster.URL(), Options{Partitions: 16, TTL: 30 * time.Second})
+	a.tape.ready(t, a.Store, false)
+	users := people(30)
+	var work sync.WaitGroup
+	for _, u := range users {
+		beat := testBeat(u, "session-1")
+		beat.TTL, beat.Doing = 30*time.Second, &presence.Doing{Type: "viewing", TTL: time.Minute}
+		a.beat(beat)
+		for n, i := range []*instance{a, b, a, b} {
+			work.Go(func() {
+				if err := i.tracker().SetContact(t.Context(), u, fmt.Sprint("friend-", n), true); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	work.Wait()
+	for _, viewer := range []string{"friend-2", ""} {
+		records, err := b.Lookup(t.Context(), viewer, users)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n, r := range records {
+			v := r.ViewFor("friend-2", r.AsOf)
+			if r.User != users[n] || v.Activity.Type != "viewing" || viewer == "" && len(r.Relations) != 4 || viewer != "" && len(r.Relations) != 1 {
+				t.Errorf("record %d to %q: %+v", n, viewer, r)
+			}
+		}
+	}
+	for _, i := range []*instance{a, b} {
+		for _, u := range users {
+			i.tape.waitFor(t, u+" setting", 4)
+		}
+	}
+}
+
+// Nobody may look like another by his name, whatever it holds.
+func TestARecordWithManyRelationsIsReadInParts(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	i := quiet(t, server)
+	p := &i.partitions[0]
+	pipe := server.Client(t).Pipeline()
+	for n := range 2000 {
+		pipe.HSet(t.Context(), p.settings("ada"), relationField(fmt.Sprint("friend-", n)), "1|0|1795340465000|1795340465000001|0|0|0|0|0|||0")
+	}
+	if _, err := pipe.Exec(t.Context()); err != nil && !errors.Is(err, redis.Nil) {
+		t.Fatal(err)
+	}
+	if err := i.tracker().SetContact(t.Context(), "ada", "one too many", true); !errors.Is(err, presence.ErrTooManyRelations) {
+		t.Errorf("%v, want ErrTooManyRelations", err)
+	}
+	rs, err := i.Lookup(t.Context(), "friend-7", []string{"ada"})
+	if err != nil || len(rs[0].Relations) != 1 || !rs[0].Relations["friend-7"].Contact {
+		t.Errorf("%v, %+v", err, rs)
+	}
+}
