@@ -515,6 +515,37 @@ type ActivityTarget = string
 // ActivityType What kind of thing somebody does. `custom` is anything else, for `label` to tell.
 type ActivityType string
 
+// AdminBeat A heartbeat that a backend sends for somebody.
+type AdminBeat struct {
+	// Activity What the user does at this session.
+	Activity *Doing        `json:"activity,omitempty"`
+	Custom   *CustomChoice `json:"custom,omitempty"`
+
+	// Device A kind of device, in the client's words; sessions of the same kind show as one.
+	Device *Device `json:"device,omitempty" validate:"omitempty,device"`
+
+	// Profile How the user is shown, in place of the `profile` of a token.
+	Profile *AdminProfile `json:"profile,omitempty"`
+
+	// SessionID The session that beats; `set-by-backend` where it is absent.
+	SessionID *SessionID `json:"sessionId,omitempty" validate:"omitempty,sessionid"`
+
+	// State What a session says of itself; `idle` is another word for `away`.
+	State *BeatState `json:"state,omitempty" validate:"omitempty,oneof=online away idle busy dnd"`
+
+	// TTLMs How long it is believed, from a second to a day; the server's TTL where it is absent.
+	TTLMs *int64 `json:"ttlMs,omitempty" validate:"omitempty,gte=1000,lte=86400000"`
+}
+
+// AdminProfile How the user is shown, in place of the `profile` of a token.
+type AdminProfile struct {
+	// Avatar The URL of a picture; up to 500 characters, none of them a control character.
+	Avatar *string `json:"avatar,omitempty" validate:"omitempty,max=500,plain"`
+
+	// Name Up to 100 characters, none of them a control character.
+	Name *string `json:"name,omitempty" validate:"omitempty,max=100,plain"`
+}
+
 // Audience Who may see something.
 type Audience string
 
@@ -1202,6 +1233,9 @@ type OpenStreamParams struct {
 	LastEventIDHeader *EventID `json:"Last-Event-ID,omitempty"`
 }
 
+// SetPresenceJSONRequestBody defines body for SetPresence for application/json ContentType.
+type SetPresenceJSONRequestBody = AdminBeat
+
 // SetActivityJSONRequestBody defines body for SetActivity for application/json ContentType.
 type SetActivityJSONRequestBody = ActivityChoice
 
@@ -1243,6 +1277,12 @@ type ServerInterface interface {
 	// GetReadiness Should it get traffic?
 	// (GET /readyz)
 	GetReadiness(w http.ResponseWriter, r *http.Request)
+	// SetPresence Be the heartbeat of a user
+	// (PUT /v1/admin/presence/{userId})
+	SetPresence(w http.ResponseWriter, r *http.Request, userID UserIDInPath)
+	// EndSessions Force a user out
+	// (DELETE /v1/admin/users/{userId}/sessions)
+	EndSessions(w http.ResponseWriter, r *http.Request, userID UserIDInPath)
 	// ListBlocks List your blocks
 	// (GET /v1/blocks)
 	ListBlocks(w http.ResponseWriter, r *http.Request)
@@ -1348,6 +1388,18 @@ func (_ Unimplemented) GetContract(w http.ResponseWriter, r *http.Request) {
 // GetReadiness Should it get traffic?
 // (GET /readyz)
 func (_ Unimplemented) GetReadiness(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// SetPresence Be the heartbeat of a user
+// (PUT /v1/admin/presence/{userId})
+func (_ Unimplemented) SetPresence(w http.ResponseWriter, r *http.Request, userID UserIDInPath) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// EndSessions Force a user out
+// (DELETE /v1/admin/users/{userId}/sessions)
+func (_ Unimplemented) EndSessions(w http.ResponseWriter, r *http.Request, userID UserIDInPath) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1565,6 +1617,74 @@ func (siw *ServerInterfaceWrapper) GetReadiness(w http.ResponseWriter, r *http.R
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetReadiness(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SetPresence operation middleware
+func (siw *ServerInterfaceWrapper) SetPresence(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", chi.URLParam(r, "userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:admin"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:admin"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SetPresence(w, r, userID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// EndSessions operation middleware
+func (siw *ServerInterfaceWrapper) EndSessions(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", chi.URLParam(r, "userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:admin"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:admin"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.EndSessions(w, r, userID)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2560,6 +2680,12 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/stream", wrapper.OpenStream)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/v1/admin/users/{userId}/sessions", wrapper.EndSessions)
+	})
+	r.Group(func(r chi.Router) {
+		r.Put(options.BaseURL+"/v1/admin/presence/{userId}", wrapper.SetPresence)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/healthz", wrapper.GetHealth)

@@ -66,13 +66,19 @@ func heartbeatOf(b api.Beat, who Identity, minimal bool) presence.Heartbeat {
 	if b.IdleMs != nil {
 		h.Idle = time.Duration(*b.IdleMs) * time.Millisecond
 	}
-	if b.State != nil {
-		h.State = presence.Status(*b.State)
-		if *b.State == api.BeatStateIdle {
-			h.State = presence.Away
-		}
-	}
+	h.State = stateOf(b.State)
 	return h
+}
+
+// stateOf is what a beat says of its session, in the words of the domain.
+func stateOf(s *api.BeatState) presence.Status {
+	switch {
+	case s == nil:
+		return presence.Online
+	case *s == api.BeatStateIdle:
+		return presence.Away
+	}
+	return presence.Status(*s)
 }
 
 // beatenSession is the session as a beat has left it.
