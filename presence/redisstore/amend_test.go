@@ -23,17 +23,17 @@ func calls(t *testing.T, server *redistest.Server, f func()) map[string]int64 {
 	f()
 	made := map[string]int64{}
 	for name, c := range server.CommandStats(t.Context()) {
-		if n := c.Calls - before[name].Calls; n > 0 && name != "info" {
+		if n := c.Calls - before[name].Calls; n > 0 && name != "info" && name != "hello" {
 			made[name] = n
 		}
 	}
 	return made
 }
 
-// quiet opens a store that does nothing by itself.
-func quiet(t *testing.T, server *redistest.Server) *instance {
-	t.Helper()
-	return &instance{Store: open(t, server.URL(), Options{TTL: time.Minute, Partitions: 1}), t: t}
+// keys are those of a user.
+func (i *instance) keys(user string) (facts, settings string) {
+	p := &i.partitions[i.Lane(user)]
+	return p.facts(user), p.settings(user)
 }
 
 func TestAmendmentsOfManyInstancesLoseNothing(t *testing.T) {
@@ -44,7 +44,6 @@ func TestAmendmentsOfManyInstancesLoseNothing(t *testing.T) {
 	for range instances {
 		all = append(all, begin(t, server.URL(), Options{TTL: 30 * time.Second}))
 	}
-	all[0].tape.ready(t, all[0].Store, false)
 	var work sync.WaitGroup
 	for n, i := range all {
 		for w := range workers {
@@ -116,7 +115,8 @@ func TestAnAmendmentIsMadeAgainWhenSomethingComesBetween(t *testing.T) {
 		{"settings, and then the loss of all else", func(u string) {
 			other.beat(testBeat(u, "session-1"))
 			_ = other.tracker().SetContact(t.Context(), u, "carl", true)
-			server.Client(t).Del(t.Context(), other.partitions[0].facts(u))
+			facts, _ := other.keys(u)
+			server.Client(t).Del(t.Context(), facts)
 		}, func(r presence.Record) bool { return r.Relations["carl"].Contact }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -183,8 +183,9 @@ func TestSettingsOutliveAllElse(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	i, admin := quiet(t, server), server.Client(t)
+	facts, settings := i.keys("ada")
 	i.beat(testBeat("ada", "session-1"))
-	settings := []func() error{
+	sets := []func() error{
 		func() error { return i.tracker().SetContact(t.Context(), "ada", "bob", true) },
 		func() error { return i.tracker().SetBlock(t.Context(), "ada", "eve", true) },
 		func() error { return i.choose("ada", presence.Invisible) },
@@ -195,15 +196,15 @@ func TestSettingsOutliveAllElse(t *testing.T) {
 			return err
 		},
 	}
-	for _, set := range settings {
+	for _, set := range sets {
 		if err := set(); err != nil {
 			t.Fatal(err)
 		}
-		if err := admin.Del(t.Context(), i.partitions[0].facts("ada")).Err(); err != nil {
+		if err := admin.Del(t.Context(), facts).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if ttl := admin.PTTL(t.Context(), i.partitions[0].settings("ada")).Val(); ttl != -1 {
+	if ttl := admin.PTTL(t.Context(), settings).Val(); ttl != -1 {
 		t.Errorf("settings are kept for %s, want for ever", ttl)
 	}
 	i.beat(testBeat("ada", "session-2"))
@@ -218,55 +219,21 @@ func TestSettingsOutliveAllElse(t *testing.T) {
 	}
 }
 
-func TestFactsAreKeptAsLongAsWhatWasChosenHolds(t *testing.T) {
+// Settings are for ever, so what nobody else knows of their user must not be.
+func TestSettingsAloneMakeNoFacts(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	i, admin := quiet(t, server), server.Client(t)
-	const day = 24 * time.Hour
-	custom := func(lasts time.Duration) func(u string) error {
-		return func(u string) error {
-			_, err := i.tracker().SetCustom(t.Context(), u, "away", "", presence.Lasts{For: &lasts})
-			return err
-		}
-	}
-	for _, tc := range []struct {
-		name string
-		do   func(u string) error
-		days float64
-	}{
-		{"a beat", func(u string) error { i.beat(testBeat(u, "session-1")); return nil }, 30},
-		{"a default", func(u string) error { return i.choose(u, presence.Away) }, 30},
-		{"a short one", custom(time.Hour), 30},
-		{"a long one", custom(90 * day), 90},
-		{"one without end", custom(0), 400},
-		{"one that was cleared", func(u string) error {
-			if err := i.choose(u, presence.DND); err != nil {
-				return err
-			}
-			return i.choose(u, "")
-		}, 30},
-		{"a beat after a long one", func(u string) error {
-			defer i.beat(testBeat(u, "session-1"))
-			return custom(90 * day)(u)
-		}, 90},
-	} {
-		if err := tc.do(tc.name); err != nil {
-			t.Fatal(err)
-		}
-		ttl := admin.PTTL(t.Context(), i.partitions[0].facts(tc.name)).Val()
-		if days := ttl.Hours() / 24; days > tc.days || days < tc.days-0.01 {
-			t.Errorf("%s: kept for %.3f days, want %.0f", tc.name, days, tc.days)
-		}
-	}
-	if err := i.tracker().SetContact(t.Context(), "only settings", "bob", true); err != nil {
+	i := quiet(t, server)
+	if err := i.tracker().SetContact(t.Context(), "ada", "bob", true); err != nil {
 		t.Fatal(err)
 	}
-	if n := admin.Exists(t.Context(), i.partitions[0].facts("only settings")).Val(); n != 0 {
-		t.Error("a contact made a record of facts")
+	facts, settings := i.keys("ada")
+	if n := server.Client(t).Exists(t.Context(), facts, settings).Val(); n != 1 {
+		t.Errorf("%d keys, want that of the settings", n)
 	}
 }
 
-func TestWhatAmendmentsLooksAndBeatsCost(t *testing.T) {
+func TestWhatAmendmentsAndLooksCost(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	i := quiet(t, server)
@@ -275,17 +242,10 @@ func TestWhatAmendmentsLooksAndBeatsCost(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	plain, doing := testBeat("ada", "session-1"), testBeat("ada", "session-2")
-	plain.Minimal, doing.Minimal = true, true
-	doing.Doing = &presence.Doing{Type: "viewing", TTL: time.Minute}
-	i.beat(plain)
-	i.beat(doing)
 	for name, tc := range map[string]struct {
 		do   func()
 		want map[string]int64
 	}{
-		"steady beat":               {func() { i.beat(plain) }, map[string]int64{"zadd": 1}},
-		"steady beat with activity": {func() { i.beat(doing) }, map[string]int64{"zadd": 1}},
 		"look of one": {
 			func() { _, _ = i.Lookup(t.Context(), "friend-7", []string{"ada"}) },
 			map[string]int64{"time": 1, "hmget": 3, "hgetall": 1},
@@ -295,12 +255,7 @@ func TestWhatAmendmentsLooksAndBeatsCost(t *testing.T) {
 			map[string]int64{"time": 1, "hmget": 2, "hgetall": 2},
 		},
 	} {
-		var got map[string]int64
-		for range 3 { // one beat in so many also looks after its user's facts
-			if got = calls(t, server, tc.do); fmt.Sprint(got) == fmt.Sprint(tc.want) {
-				break
-			}
-		}
+		got := calls(t, server, tc.do)
 		if fmt.Sprint(got) != fmt.Sprint(tc.want) {
 			t.Errorf("%s: %v, want %v", name, got, tc.want)
 		}
@@ -331,7 +286,6 @@ func TestAmendmentsTravelOnACluster(t *testing.T) {
 	cluster := redistest.StartCluster(t, 3, 0)
 	a := begin(t, cluster.URL(), Options{Partitions: 16, TTL: 30 * time.Second})
 	b := begin(t, cluster.URL(), Options{Partitions: 16, TTL: 30 * time.Second})
-	a.tape.ready(t, a.Store, false)
 	users := people(30)
 	var work sync.WaitGroup
 	for _, u := range users {
@@ -366,15 +320,15 @@ func TestAmendmentsTravelOnACluster(t *testing.T) {
 	}
 }
 
-// Nobody may look like another by his name, whatever it holds.
+// As many as a user may have: he is looked at by each of them.
 func TestARecordWithManyRelationsIsReadInParts(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	i := quiet(t, server)
-	p := &i.partitions[0]
+	_, settings := i.keys("ada")
 	pipe := server.Client(t).Pipeline()
 	for n := range 2000 {
-		pipe.HSet(t.Context(), p.settings("ada"), relationField(fmt.Sprint("friend-", n)), "1|0|1795340465000|1795340465000001|0|0|0|0|0|||0")
+		pipe.HSet(t.Context(), settings, relationField(fmt.Sprint("friend-", n)), "1|0|1795340465000|1795340465000001|0|0|0|0|0|||0")
 	}
 	if _, err := pipe.Exec(t.Context()); err != nil && !errors.Is(err, redis.Nil) {
 		t.Fatal(err)

@@ -44,6 +44,8 @@ func localMicros() int64 { return time.Since(processStart).Microseconds() }
 // is read, so the greatest difference to our own clock among the recent ones is the closest: the estimate is early by the fastest way
 // here, and late by no more than the drift.
 type clock struct {
+	local func() int64 // for tests; nil: localMicros
+
 	mu      sync.Mutex // guards what follows
 	best    int64      // greatest difference since began
 	before  int64      // greatest difference in the window before that
@@ -51,9 +53,16 @@ type clock struct {
 	windows int        // how many of the two there are
 }
 
+func (c *clock) here() int64 {
+	if c.local != nil {
+		return c.local()
+	}
+	return localMicros()
+}
+
 // observe takes an answer that told the time.
 func (c *clock) observe(micros int64) {
-	local := localMicros()
+	local := c.here()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch age := local - c.began; {
@@ -68,7 +77,7 @@ func (c *clock) observe(micros int64) {
 
 // millis estimates the time in ms. It is not ok where nothing was observed of late.
 func (c *clock) millis() (ms int64, ok bool) {
-	local := localMicros()
+	local := c.here()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.windows == 0 || local-c.began >= 2*clockWindow.Microseconds() {

@@ -28,7 +28,7 @@ func (s *Store) part(ctx context.Context, op string, sc *script, user string, ar
 	return nil
 }
 
-// ask runs a script that returns what it did and the user's record, without his relations.
+// ask runs a script that returns what it did and, where wanted, the user's record without his relations.
 func (s *Store) ask(ctx context.Context, c call, user string) (what string, r presence.Record, err error) {
 	reply, err := s.run(ctx, c)
 	if err != nil {
@@ -36,7 +36,9 @@ func (s *Store) ask(ctx context.Context, c call, user string) (what string, r pr
 	}
 	a := newAnswer(reply)
 	what = a.text()
-	r = a.record(user, s.observed(c.lane, a), generalSettings)
+	if m := s.observed(c.lane, a); len(a.items) > 0 {
+		r = a.record(user, m, generalSettings)
+	}
 	return what, r, a.err
 }
 

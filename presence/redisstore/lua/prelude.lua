@@ -80,6 +80,7 @@ local function answer_whole(what, u, settings)
 end
 
 local function answer(what, u, settings)
+  if not settings then return {what, int(US), int(epoch or 0), int(seq), int(ver)} end -- not even that is wanted
   local general = redis.call('HMGET', settings, 'invisible', 'privacy', 'hide:other', 'hide:contact', 'related')
   return {what, int(US), int(epoch or 0), int(seq), int(ver), redis.call('HGETALL', u), general}
 end
