@@ -22,8 +22,14 @@ func BenchmarkBeat(b *testing.B) {
 	}{
 		{"steady", func(b *presence.Beat, n int64) { b.Minimal = true }},
 		{"steady with number", func(b *presence.Beat, n int64) { b.Minimal, b.Seq = true, &n }},
+		{"steady with activity", func(b *presence.Beat, n int64) {
+			b.Minimal, b.Doing = true, &presence.Doing{Type: "viewing", Target: "/docs/7", TTL: time.Hour}
+		}},
 		{"steady with record", func(b *presence.Beat, n int64) {}},
 		{"unchanged by script", func(b *presence.Beat, n int64) { b.Minimal, b.Hidden = true, n%2 == 0 }},
+		{"other activity", func(b *presence.Beat, n int64) {
+			b.Minimal, b.Doing = true, &presence.Doing{Type: "viewing", Target: fmt.Sprint("/docs/", n), TTL: time.Hour}
+		}},
 		{"changed", func(b *presence.Beat, n int64) { b.Minimal, b.State = true, states[n%2] }},
 	} {
 		b.Run(bc.name, func(b *testing.B) {
@@ -68,6 +74,31 @@ func BenchmarkBeat(b *testing.B) {
 			}
 			b.ReportMetric(float64(usec)/float64(calls), "command-µs")
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "beats/s")
+		})
+	}
+}
+
+// What it costs Redis to change what a user says of himself, by the number of his contacts: the record is read twice.
+func BenchmarkAmend(b *testing.B) {
+	for _, contacts := range []int{0, 100, 1000} {
+		b.Run(fmt.Sprint(contacts, " contacts"), func(b *testing.B) {
+			server := redistest.Start(b)
+			s := open(b, server.URL(), Options{TTL: 90 * time.Second})
+			defer s.Close()
+			tracker := &presence.Tracker{Store: s}
+			for n := range contacts {
+				if err := tracker.SetContact(b.Context(), "ada", fmt.Sprint("friend-", n), true); err != nil {
+					b.Fatal(err)
+				}
+			}
+			before := server.CPU(b.Context())
+			for n := 0; b.Loop(); n++ {
+				if _, err := tracker.SetCustom(b.Context(), "ada", fmt.Sprint("meeting ", n), "", presence.Lasts{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			used := server.CPU(b.Context()) - before
+			b.ReportMetric(float64(used.Microseconds())/float64(b.N), "redis-µs/op")
 		})
 	}
 }

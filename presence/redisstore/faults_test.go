@@ -84,22 +84,22 @@ func (i *instance) wantStatus(user string, want presence.Status) {
 func (i *instance) keep(users []string) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
-	done.Go(func() {
-		tick := time.NewTicker(testTTL / 6)
-		defer tick.Stop()
-		for {
-			for _, u := range users {
-				b := testBeat(u, "session-1")
-				b.Minimal = true
+	for _, u := range users { // each for himself: a beat to a dead node must not delay others
+		done.Go(func() {
+			tick := time.NewTicker(testTTL / 6)
+			defer tick.Stop()
+			b := testBeat(u, "session-1")
+			b.Minimal = true
+			for {
 				_, _ = i.Beat(ctx, b)
+				select {
+				case <-ctx.Done():
+					return
+				case <-tick.C:
+				}
 			}
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-		}
-	})
+		})
+	}
 	return func() { cancel(); done.Wait() }
 }
 
