@@ -154,6 +154,10 @@ func (s *Server) operationsBeforeUsers(next http.Handler) http.Handler {
 			s.fail(w, r, errMethod(allow))
 			return
 		}
+		if strings.HasPrefix(r.URL.RawPath, "/v1/") && strings.Contains(r.URL.RawPath, "//") {
+			s.fail(w, r, errPath()) // chi would find an empty id between the slashes
+			return
+		}
 		next.ServeHTTP(w, r)
 	})
 }
