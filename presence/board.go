@@ -45,6 +45,7 @@ type Entry struct {
 	watchers int
 	idleAt   Version       // when the last watcher left
 	noted    bool          // the entry stands in its lane's idle
+	sure     Version       // the store time up to which Record has all changes
 	expires  Version       // what the entry stands in the lane's expiries with
 	place    int           // where; -1: not there
 	ready    chan struct{} // closed once Record has been read, or could not be
@@ -304,7 +305,7 @@ func (b *Board) settle(r Record) bool {
 	for _, c := range e.pending {
 		r = r.Apply(c)
 	}
-	e.Record, e.pending, e.loaded = r, nil, true
+	e.Record, e.sure, e.pending, e.loaded = r, r.AsOf, nil, true
 	l.expect(e)
 	close(e.ready)
 	return true
@@ -398,6 +399,9 @@ func (b *Board) Changed(c Change) {
 		return
 	}
 	e.Record = e.Record.Apply(c)
+	if !l.stale() { // else an earlier change may be missing
+		e.sure = e.Record.AsOf
+	}
 	b.tell(l, e)
 }
 
@@ -621,9 +625,9 @@ func (b *Board) refresh(r Record) {
 		l.held = never // as by the first message of the new epoch, which is still on its way
 	}
 	if l.held != 0 {
-		r = r.besides(e.Record)
+		r = r.besides(e.Record, e.sure)
 	}
-	e.Record = r
+	e.Record, e.sure = r, r.AsOf
 	b.tell(l, e)
 }
 
