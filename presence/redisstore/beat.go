@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -19,9 +18,11 @@ const (
 	idleGrain  = 250 * time.Millisecond
 	seqBase    = int64(1) << 53
 
-	// factsKept is how long facts outlive the last write. A session that beats steadily writes nothing, so every so many beats prolong it.
-	factsKept    = 30 * 24 * time.Hour
-	prolongEvery = 64
+	// factsKept is how long facts outlive the last write.
+	factsKept = 30 * 24 * time.Hour
+	// A session that beats steadily writes no facts. One beat in so many, drawn by lot, makes them last on, and finds out whether they are
+	// still there: a key that was deleted or evicted comes back within some 16 min of beats every 30 s.
+	thoroughEvery = 32
 )
 
 // Beat implements presence.Store.
@@ -64,13 +65,14 @@ func (s *Store) extend(ctx context.Context, b presence.Beat, says string, nowMs 
 	}
 	zadd := newCommand(ctx, args...)
 	commands := []command{zadd}
+	thorough := s.thorough()
+	if thorough {
+		commands = append(commands, newCommand(ctx, "pexpire", p.facts(b.User), factsKept.Milliseconds(), "gt"))
+	}
 	var look *reading
-	if !b.Minimal {
+	if thorough || !b.Minimal {
 		look = s.newReading(ctx, lane, b.User)
 		commands = append(commands, look.commands...)
-	}
-	if rand.Uint32()%prolongEvery == 0 {
-		commands = append(commands, newCommand(ctx, "pexpire", p.facts(b.User), factsKept.Milliseconds(), "gt"))
 	}
 	if err := s.coalescer(lane).do(ctx, commands...); err != nil {
 		return presence.Beaten{}, false, err
@@ -86,16 +88,18 @@ func (s *Store) extend(ctx context.Context, b presence.Beat, says string, nowMs 
 		s.numbers.saw(b.User, b.Session, *b.Seq)
 	}
 	out := presence.Beaten{Steady: true}
-	if b.Minimal {
+	if look == nil {
 		return out, true, nil
 	}
 	records, whole, err := s.take(look)
 	if err != nil || !whole {
 		return presence.Beaten{}, false, err
 	}
-	out.Record = records[0]
-	// A session whose facts were lost (a key deleted or evicted) is made anew by the script.
-	_, found := out.Record.Session(b.Session)
+	if !b.Minimal {
+		out.Record = records[0]
+	}
+	// Where its facts were lost, the script makes the session anew.
+	_, found := records[0].Session(b.Session)
 	return out, found, nil
 }
 

@@ -14,6 +14,8 @@ import (
 // answer may have been carried out, and is not repeated: a beat that comes a second after its session's leave would revive it.
 type command struct{ *redis.Cmd }
 
+var _ redis.Cmder = command{}
+
 // NoRetry implements redis.Cmder.
 func (command) NoRetry() bool { return true }
 

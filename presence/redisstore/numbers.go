@@ -62,6 +62,10 @@ func (s *numberShard) highest(key uint64) (int64, bool) {
 // saw takes note of a number that Redis has accepted.
 func (n *numbers) saw(user, session string, seq int64) {
 	s, key := n.shard(user, session)
+	s.saw(key, seq)
+}
+
+func (s *numberShard) saw(key uint64, seq int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if v, ok := s.highest(key); ok {

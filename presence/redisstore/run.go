@@ -15,27 +15,50 @@ const (
 	claimAtOnce = 200                    // some 5 ms of Redis' time
 )
 
-// health is whether commands get through, as far as beacons tell.
-type health struct {
-	answered atomic.Int64 // local µs of the last time when every partition answered
-}
+// health is whether commands get through, as far as beacons tell: when each lane's last was answered, in local µs.
+type health []atomic.Int64
 
-func (h *health) ok() { h.answered.Store(localMicros()) }
+func (h health) ok(lane int) { h[lane].Store(localMicros()) }
 
-// failing reports whether commands have been failing for so long.
-func (h *health) failing(d time.Duration) bool {
-	return localMicros()-h.answered.Load() > d.Microseconds()
+// failing reports whether some lane's commands have been failing for so long.
+func (h health) failing(d time.Duration) bool {
+	for i := range h {
+		if localMicros()-h[i].Load() > d.Microseconds() {
+			return true
+		}
+	}
+	return false
 }
 
 // Run implements presence.Store. It owns the goroutines that sweep, send beacons and listen.
 func (s *Store) Run(ctx context.Context, feed presence.Feed) error {
-	s.health.ok()
 	var loops sync.WaitGroup
-	loops.Go(func() { s.every(ctx, s.opts.Sweep, s.sweep) })
-	loops.Go(func() { s.every(ctx, s.beaconInterval(), s.beacon) })
+	for lane := range s.health {
+		s.health.ok(lane) // as if: from now on silence counts
+	}
+	for _, lanes := range s.abreast() {
+		loops.Go(func() { s.every(ctx, s.opts.Sweep, func() { s.sweep(ctx, lanes) }) })
+		loops.Go(func() { s.every(ctx, s.beaconInterval(), func() { s.beacon(ctx, lanes) }) })
+	}
 	loops.Go(func() { newEar(s, feed).listen(ctx) })
 	loops.Wait()
 	return nil
+}
+
+// abreast groups the lanes that are served in one pipeline. On a cluster each goes alone, so that a dead node delays nobody else's sweep: a
+// late one begins an epoch.
+func (s *Store) abreast() (groups [][]int) {
+	if !s.target.cluster {
+		all := make([]int, len(s.partitions))
+		for i := range all {
+			all[i] = i
+		}
+		return [][]int{all}
+	}
+	for lane := range s.partitions {
+		groups = append(groups, []int{lane})
+	}
+	return groups
 }
 
 func (s *Store) beaconInterval() time.Duration {
@@ -43,10 +66,10 @@ func (s *Store) beaconInterval() time.Duration {
 }
 
 // every calls f at once and then once an interval, spread so that instances that were started together do not stay together.
-func (s *Store) every(ctx context.Context, interval time.Duration, f func(context.Context)) {
+func (s *Store) every(ctx context.Context, interval time.Duration, f func()) {
 	for {
 		next := time.Now().Add(interval*9/10 + rand.N(interval/5))
-		f(ctx)
+		f()
 		select {
 		case <-ctx.Done():
 			return
@@ -55,12 +78,8 @@ func (s *Store) every(ctx context.Context, interval time.Duration, f func(contex
 	}
 }
 
-// sweep sweeps every partition until nothing is left to claim.
-func (s *Store) sweep(ctx context.Context) {
-	lanes := make([]int, len(s.partitions))
-	for i := range lanes {
-		lanes[i] = i
-	}
+// sweep sweeps partitions until nothing is left to claim.
+func (s *Store) sweep(ctx context.Context, lanes []int) {
 	for len(lanes) > 0 && ctx.Err() == nil {
 		lanes = s.sweepOnce(ctx, lanes)
 	}
@@ -92,25 +111,19 @@ func (s *Store) sweepOnce(ctx context.Context, lanes []int) (more []int) {
 	return more
 }
 
-// beacon tells each lane how far it is, and finds out whether commands get through.
-func (s *Store) beacon(ctx context.Context) {
+// beacon tells lanes how far they are, and finds out whether commands get through.
+func (s *Store) beacon(ctx context.Context, lanes []int) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	fresh := s.beaconInterval().Microseconds() * 8 / 10
-	calls := make([]call, len(s.partitions))
-	for l := range calls {
-		calls[l] = s.call(l, s.scripts.beacon, nil, fresh)
+	calls := make([]call, len(lanes))
+	for i, l := range lanes {
+		calls[i] = s.call(l, s.scripts.beacon, nil, fresh)
 	}
-	failed := false
-	for l, cmd := range s.runAll(ctx, calls) {
-		micros, err := cmd.Int64()
-		if err != nil {
-			failed = true
-			continue
+	for i, cmd := range s.runAll(ctx, calls) {
+		if micros, err := cmd.Int64(); err == nil {
+			s.clocks[lanes[i]].observe(micros)
+			s.health.ok(lanes[i])
 		}
-		s.clocks[l].observe(micros)
-	}
-	if !failed {
-		s.health.ok()
 	}
 }

@@ -2,10 +2,11 @@ package redisstore
 
 import (
 	"context"
-	"crypto/rand"
+	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -41,6 +42,7 @@ type Store struct {
 	scripts    scripts
 	coalescers []*coalescer
 	health     health
+	thorough   func() bool // by lot: this steady beat looks after its user's facts
 	closing    sync.Once
 }
 
@@ -70,7 +72,8 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	}
 	s := &Store{
 		opts: o, target: t, client: t.dial(), scripts: loadScripts(o.time.lua), numbers: newNumbers(),
-		clocks: make([]clock, o.Partitions), channels: map[string]int{},
+		thorough: func() bool { return rand.Uint32N(thoroughEvery) == 0 },
+		clocks:   make([]clock, o.Partitions), health: make(health, o.Partitions), channels: map[string]int{},
 	}
 	for i := range o.Partitions {
 		p := newPartition(o.Partitions, i, t.db, o.time)
@@ -172,7 +175,7 @@ func (s *Store) Secret(ctx context.Context) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	secret := make([]byte, 32)
-	rand.Read(secret)
+	crand.Read(secret)
 	old, err := s.client.SetArgs(ctx, secretKey, secret, redis.SetArgs{Mode: "NX", Get: true}).Result()
 	switch {
 	case errors.Is(err, redis.Nil):

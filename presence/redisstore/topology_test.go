@@ -1,0 +1,148 @@
+package redisstore
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/presently/presently/internal/redistest"
+	"github.com/presently/presently/presence"
+)
+
+// Every kind of Redis is reached through one URL, and does all that the store needs of it.
+func TestOneURLReachesEveryKindOfRedis(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		url  func(t *testing.T) string
+	}{
+		{"standalone with password and database", func(t *testing.T) string {
+			return redistest.Start(t, "--requirepass", "pa/ss@:,").URL() + "/3"
+		}},
+		{"sentinel", func(t *testing.T) string { return redistest.StartSentinel(t, 1).URL() + "?db=2" }},
+		{"cluster", func(t *testing.T) string { return redistest.StartCluster(t, 3, 0).URL() }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			i := begin(t, tc.url(t), Options{Partitions: 16})
+			i.tape.ready(t, i.Store, false)
+			users := people(40) // on all partitions, or nearly
+			for n, u := range users {
+				b := testBeat(u, "session-1")
+				i.beat(b)
+				b.Minimal = n%2 == 0
+				if out := i.beat(b); !out.Steady {
+					t.Errorf("%+v, want steady", out)
+				}
+				i.tape.waitFor(t, u+" beat", 1)
+			}
+			records, err := i.Lookup(t.Context(), users)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for n, r := range records {
+				if r.User != users[n] || len(r.Sessions) != 1 {
+					t.Errorf("record %d: %+v", n, r)
+				}
+			}
+			if err := i.Leave(t.Context(), users[0], "session-1", 200*time.Millisecond); err != nil {
+				t.Fatal(err)
+			}
+			i.tape.waitFor(t, users[0]+" leave", 1)
+			if err := i.End(t.Context(), users[1], "session-1"); err != nil {
+				t.Fatal(err)
+			}
+			i.tape.waitFor(t, users[1]+" end", 1)
+			if _, err := i.Choose(t.Context(), presence.Choice{User: users[2], Status: presence.Invisible}); err != nil {
+				t.Fatal(err)
+			}
+			i.tape.waitFor(t, users[2]+" choice", 1)
+			for _, u := range users[2:] {
+				i.tape.waitFor(t, u+" lapse", 1)
+			}
+			if _, err := i.Secret(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if _, err := i.Check(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestTheDeathOfAMasterMakesNobodyOffline(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		start func(t *testing.T) (url string, kill func())
+	}{
+		{"sentinel", func(t *testing.T) (string, func()) {
+			g := redistest.StartSentinel(t, 1)
+			return g.URL(), func() { g.Master().Kill() }
+		}},
+		{"cluster", func(t *testing.T) (string, func()) {
+			c := redistest.StartCluster(t, 3, 1)
+			return c.URL(), func() { c.MasterOf(t.Context(), newPartition(4, 0, 0, redisTime).meta).Kill() }
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			url, kill := tc.start(t)
+			const ttl = 3 * time.Second
+			i := begin(t, url, Options{TTL: ttl, Sweep: 200 * time.Millisecond})
+			users := people(30)
+			defer i.keep(users)()
+			for _, u := range users {
+				i.tape.waitFor(t, u+" beat", 1)
+			}
+			epoch := i.head(t)[0].Epoch
+			kill()
+			killed := time.Now()
+			i.tape.waitFor(t, "lost", 1)
+			i.tape.waitFor(t, "found", 1)
+			t.Logf("found again %.1f s after the master's death", time.Since(killed).Seconds())
+			// The lane of the dead master's partition goes on in a new epoch, because what the replica had not got is lost.
+			i.tape.until(t, "a new epoch", func() bool { return i.tape.beacons[0].Epoch > epoch })
+			i.tape.until(t, "the end of its hold", func() bool { return i.tape.beacons[0].Held == 0 })
+			for _, u := range users {
+				i.wantStatus(u, presence.Online)
+				if n := i.tape.count(u + " lapse"); n > 0 {
+					t.Errorf("%s was told offline", u)
+				}
+			}
+		})
+	}
+}
+
+func TestWhatIsWrongWithTheURLIsSaid(t *testing.T) {
+	for _, tc := range []struct{ url, want string }{
+		{"localhost:6379", "redis URL: no scheme"},
+		{"http://localhost", `redis URL: scheme "http" is none of redis, rediss, redis+sentinel`},
+		{"redis://localhost/x", `redis URL: database "x" is no number`},
+		{"redis://a,b/2", "redis URL: a cluster has database 0 alone"},
+		{"redis+sentinel://a,b", "redis URL: redis+sentinel://host:port/master needs the master's name"},
+		{"redis://:secret@", `redis URL: "" is no host`},
+		{"redis://u:%zz@h", "redis URL: user, password, path or query cannot be read"},
+	} {
+		if _, err := parse(tc.url); fmt.Sprint(err) != tc.want {
+			t.Errorf("%s: %v, want %s", tc.url, err, tc.want)
+		}
+	}
+}
+
+func TestAURLNamesHostsUsersAndDatabases(t *testing.T) {
+	for _, tc := range []struct{ url, want string }{
+		{"redis://localhost", "[localhost:6379] user= password= db=0 master= cluster=false tls=false"},
+		{"redis://u:p%40@h:1/3", "[h:1] user=u password=p@ db=3 master= cluster=false tls=false"},
+		{"redis://:p@[::1]:7?db=4", "[[::1]:7] user= password=p db=4 master= cluster=false tls=false"},
+		{"rediss://h:1,i:2", "[h:1 i:2] user= password= db=0 master= cluster=true tls=true"},
+		{"redis://h?cluster=true", "[h:6379] user= password= db=0 master= cluster=true tls=false"},
+		{"redis+sentinel://u:p@h,i:5/m?db=2", "[h:26379 i:5] user=u password=p db=2 master=m cluster=false tls=false"},
+	} {
+		x, err := parse(tc.url)
+		o := x.options
+		got := fmt.Sprintf("%v user=%s password=%s db=%d master=%s cluster=%t tls=%t",
+			o.Addrs, o.Username, o.Password, o.DB, o.MasterName, x.cluster, o.TLSConfig != nil)
+		if err != nil || got != tc.want {
+			t.Errorf("%s:\n got %s, %v\nwant %s", tc.url, got, err, tc.want)
+		}
+	}
+}
