@@ -386,7 +386,7 @@ func (b *Board) Changed(c Change) {
 	l := &b.lanes[c.Lane]
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.move(c.Head, c.Version)
+	b.move(l, c.Head, c.Version)
 	e := l.entries[c.User]
 	if e == nil {
 		return
@@ -419,7 +419,7 @@ func (b *Board) Beacon(n Beacon) {
 	l := &b.lanes[n.Lane]
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.move(n.Head, n.Now)
+	b.move(l, n.Head, n.Now)
 	if l.held != 0 && n.Held == 0 {
 		// While the lane was held, what the store had lost was no evidence. Now it is.
 		b.readAgain(l)
@@ -442,10 +442,13 @@ func (b *Board) tell(l *boardLane, e *Entry) {
 }
 
 // move notes how far the lane has come and what time it is there.
-func (l *boardLane) move(head Head, now Version) {
+func (b *Board) move(l *boardLane, head Head, now Version) {
 	l.clock = max(l.clock, now)
 	if !head.After(l.head) {
 		return
+	}
+	if l.head == (Head{}) && len(l.entries) > 0 {
+		b.readAgain(l) // they were read before anything could be heard
 	}
 	if head.Epoch != l.head.Epoch && l.head.Epoch != 0 {
 		l.held = never // ends it, until a beacon says when

@@ -228,3 +228,24 @@ func playOnBoard(t *testing.T, moves []move) string {
 	}
 	return ""
 }
+
+// main starts the store and opens the listener side by side: what happens in between is not lost.
+func TestWhatHappensBeforeTheStoreRunsIsToldWhenItDoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New(memstore.Options{TTL: ttl, Sweep: sweep})
+		e := &ear{}
+		board := presence.NewBoard(store, e)
+		start(t, board.Run)
+		if err := board.Watch(t.Context(), []string{"ada"}, e.attach); err != nil {
+			t.Fatal(err)
+		}
+		beats := deed{do: "beat", who: "ada", session: "session-1", beat: presence.Beat{State: presence.Busy, TTL: ttl, MaxLive: 3}}
+		if err := beats.perform(t.Context(), store); err != nil {
+			t.Fatal(err)
+		}
+		e.want(t, "ada=offline")
+		start(t, func(ctx context.Context) error { return store.Run(ctx, board) })
+		synctest.Wait()
+		e.wantLast(t, "ada busy")
+	})
+}
