@@ -26,9 +26,10 @@ type Source interface {
 }
 
 // Listener is told by a Board what happens to watched users. Calls about users of one lane come one at a time; none may block,
-// or call the board.
+// or call the board or its store.
 type Listener interface {
-	// Changed says that the entry's record has changed, or that an expiry that it shows has passed.
+	// Changed says that the entry's record may have changed, or that an expiry that it shows has passed. An entry that has no watcher
+	// yet, or none any more, is told of too.
 	Changed(e *Entry)
 	// Lost and Found say that the board can no longer, or again, keep in step with the store.
 	Lost()
