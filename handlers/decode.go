@@ -37,7 +37,8 @@ func decode[T any](w http.ResponseWriter, r *http.Request, limit int64) (T, erro
 	if err != nil {
 		return v, err
 	}
-	return v, unmarshal(body, &v)
+	err = unmarshal(body, &v)
+	return v, err
 }
 
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {

@@ -276,6 +276,9 @@ func (s *Server) recoverer(next http.Handler) http.Handler {
 				panic(v)
 			}
 			s.log.ErrorContext(r.Context(), "panic", "value", v, "requestId", requestID(r.Context()), "stack", string(debug.Stack()))
+			if w.Header().Get("Content-Type") == "text/event-stream" {
+				panic(http.ErrAbortHandler) // the stream has begun: its reader is told by its being cut
+			}
 			s.fail(w, r, fmt.Errorf("panic: %v", v))
 		}()
 		next.ServeHTTP(w, r)
