@@ -79,9 +79,9 @@ func failureOf(err error) *failure {
 	case errors.Is(err, errTokenMissing):
 		return &failure{code: api.ProblemCodeMissingToken, detail: "Send a token as Authorization: Bearer, or in the cookie presently.", cause: err}
 	case errors.Is(err, errTokenExpired):
-		return &failure{code: api.ProblemCodeTokenExpired, detail: "Get a fresh token and try again.", cause: err}
+		return &failure{code: api.ProblemCodeTokenExpired, detail: "Get a fresh token and try again: " + tokenFault(err, errTokenExpired) + ".", cause: err}
 	case errors.Is(err, errTokenInvalid):
-		return &failure{code: api.ProblemCodeInvalidToken, detail: "Get another token: " + tokenFault(err) + ".", cause: err}
+		return &failure{code: api.ProblemCodeInvalidToken, detail: "Get another token: " + tokenFault(err, errTokenInvalid) + ".", cause: err}
 	case errors.As(err, &tooLarge):
 		return &failure{code: api.ProblemCodeBodyTooLarge, detail: fmt.Sprintf("Send at most %d bytes.", tooLarge.Limit), cause: err}
 	case errors.Is(err, presence.ErrTooManySessions):
@@ -92,9 +92,9 @@ func failureOf(err error) *failure {
 	return &failure{code: api.ProblemCodeInternal, detail: "Try again, and tell us the requestId if it stays.", cause: err}
 }
 
-// tokenFault is what may be said of why a token is invalid: our own words, never the token's.
-func tokenFault(err error) string {
-	detail, _ := strings.CutPrefix(err.Error(), errTokenInvalid.Error()+": ")
+// tokenFault is what may be said of why a token is refused: our own words, never the token's.
+func tokenFault(err, kind error) string {
+	detail, _ := strings.CutPrefix(err.Error(), kind.Error()+": ")
 	return detail
 }
 

@@ -82,8 +82,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening) error
 	}
 	since, resumed := place.read(o.lastID)
 	var views views
-	var stream *sse.Stream
-	stream = s.hub.NewStream(sse.Options{
+	stream := s.hub.NewStream(sse.Options{
 		Coalesce: s.opts.Coalesce, Comment: commentEvery, Ping: pingEvery, Watches: len(o.users),
 		PingEvent: func() sse.Event {
 			return sse.Event{Name: "ping", Data: encode(api.PingEvent{ServerTime: formatTime(s.board.Clock())})}
@@ -256,12 +255,12 @@ func (s *Server) Drain(ctx context.Context) error {
 	start := time.Now()
 	for i, stream := range streams {
 		stream.End(reconnect(api.ReconnectReasonDrain, time.Second))
+		if i+1 == len(streams) || s.hub.Len() == 0 {
+			break // nothing comes after the last
+		}
 		due := start.Add(window * time.Duration(i+1) / time.Duration(len(streams)))
 		if err := sleep(ctx, time.Until(due)); err != nil {
 			return err
-		}
-		if s.hub.Len() == 0 {
-			return nil
 		}
 	}
 	for s.hub.Len() > 0 {
