@@ -118,10 +118,14 @@ func (s *Store) beat(ctx context.Context, b presence.Beat, says string, tried bo
 	if b.Seq != nil {
 		seq = fmt.Sprint(*b.Seq)
 	}
-	c := s.call(lane, s.scripts.beat, []string{p.facts(b.User), p.settings(b.User)},
-		b.User, b.Session, says, b.TTL.Milliseconds(), string(b.State), b.Idle, b.IdleFor.Milliseconds(), b.Hidden,
-		device, named, seq, packProfile(b.Profile), digest([]byte(packProfile(b.Profile))), escape(b.Instance), b.MaxLive, tried)
-	what, r, err := s.ask(ctx, c, b.User)
+	keys := []string{p.facts(b.User), p.settings(b.User)}
+	if b.Minimal {
+		keys = keys[:1]
+	}
+	profile := packProfile(b.Profile)
+	what, r, err := s.ask(ctx, s.call(lane, s.scripts.beat, keys,
+		b.User, b.Session, says, b.TTL.Milliseconds(), string(b.State), b.Idle, max(0, b.IdleFor.Milliseconds()), b.Hidden,
+		device, named, seq, profile, digest([]byte(profile)), escape(b.Instance), b.MaxLive, tried), b.User)
 	if err != nil {
 		return presence.Beaten{}, unavailable("beat", err)
 	}
@@ -131,9 +135,6 @@ func (s *Store) beat(ctx context.Context, b presence.Beat, says string, tried bo
 	out := presence.Beaten{Old: what == "old", Steady: what == "steady", Record: r}
 	if b.Seq != nil && !out.Old {
 		s.numbers.saw(b.User, b.Session, *b.Seq)
-	}
-	if b.Minimal {
-		out.Record = presence.Record{}
 	}
 	return out, nil
 }

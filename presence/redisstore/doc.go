@@ -1,2 +1,54 @@
-// Package redisstore keeps presence in Redis 7.0 or newer, for any number of instances.
+// Package redisstore keeps presence in Redis 7.0 or newer (standalone, Sentinel or Cluster), for any number of instances.
+//
+// # Layout
+//
+// Users are hashed to partitions. All keys of a partition share a hash tag, so that one script may touch them on a cluster, and
+// everything that happens in a partition happens in one order:
+//
+//	presently:{16.3}:meta       epoch, seq and ver (where the lane is), tick (of the last sweep), held, beacon, process
+//	presently:{16.3}:beats      sorted set: live sessions, by deadline
+//	presently:{16.3}:left       sorted set: sessions that said goodbye, by the end of their grace
+//	presently:{16.3}:u:<user>   facts: s:<session>, t:<session> (grave), c (chosen), p (profile), e (last seen)
+//	presently:{16.3}:s:<user>   settings: h (hiding); without TTL, because nobody appears by the clock alone
+//	presently:{16.3}:lane       channel: changes and beacons
+//	presently:secret            the secret that all instances share
+//
+// Whatever changes facts is a script (lua/), which announces on the lane what it did, in the same step.
+//
+// # Heartbeats
+//
+// A member of beats is named after the session and a fingerprint of all that its last beat said. A beat that says the same again is
+// one plain command, ZADD XX GT CH with the new deadline; one that says anything else misses, and takes the script, which is right
+// in every case. A leave takes the member out, so late beats miss too. The deadline is reckoned by an estimate of Redis' clock, which
+// is set by beacons and answers; where there is none, the script goes by the clock itself. The low bits of the score are how long
+// before the beat the newest input was, so that it is known when the session ends. The highest number (seq) of a session is the score of a
+// second member, moved by the same command. Commands of callers at the same time travel in one pipeline.
+//
+// # Silence
+//
+// Only a claim by a sweep ends a session for its silence; it claims and tells in one script, so that any number of instances may
+// sweep and each end is told once. Nothing else compares a deadline with a clock. A sweep that finds the tick of the one before it missing, too
+// old or in the future, or another Redis process than before, knows that the store was away or has lost something: it begins a
+// new epoch, and holds the partition for one TTL, in which leaves end and silence does not count.
+//
+// # Hearing
+//
+// Every change has a number. Every half second somebody tells each lane its number and time (a beacon); instances agree who by the
+// time of the last one. The ear of an instance takes a gap, another epoch or a new connection for something missed, and 2 s without a beacon on
+// any lane, or of failing commands, for a loss: the feed hears Missed before it hears what came after, Lost once, and Found when every lane
+// speaks again on the present connection and commands get through.
+//
+// # Not promised
+//
+// A heartbeat with a number that comes late, through another instance than the newer one, and says what the session says anyway, passes for
+// a steady one: it lengthens the life of a session that is there, once, by no more than a TTL from its coming. It never
+// brings back one that has left or ended: graves keep the numbers of a user's last 20 sessions.
+//
+// A command that got no answer is not sent again, because it may have been carried out: the caller learns ErrUnavailable, and nothing of
+// what became of it.
+//
+// What a replica had not got when its master died is lost. The epoch that begins then tells watchers to read again; sessions begun in the lost moment come
+// back with their next beat.
+//
+// Newest inputs of sessions that end while active are kept to a quarter second, up to 17 min back; all other times to a ms.
 package redisstore

@@ -36,8 +36,7 @@ type ear struct {
 // hearing is what was heard on one lane.
 type hearing struct {
 	head   presence.Head
-	known  bool      // head is
-	doubt  bool      // a new connection: something may have been said in between
+	doubt  bool      // nothing was heard yet on this connection: something may have been said before it
 	spoke  bool      // a beacon came on this connection
 	beacon time.Time // of the last one
 }
@@ -56,10 +55,10 @@ func (e *ear) listen(ctx context.Context) {
 	for ctx.Err() == nil {
 		start := time.Now()
 		err := e.connection(ctx)
-		e.lookForDeafness(time.Now())
 		if ctx.Err() != nil {
 			return
 		}
+		e.lookForDeafness(time.Now())
 		if time.Since(start) > deafAfter+time.Second {
 			pause = dialAgain
 		}
@@ -85,7 +84,7 @@ func (e *ear) connection(ctx context.Context) error {
 		return err
 	}
 	for i := range e.lanes {
-		e.lanes[i].doubt, e.lanes[i].spoke = e.lanes[i].known, false
+		e.lanes[i].doubt, e.lanes[i].spoke = true, false
 	}
 	since := time.Now()
 	for {
@@ -141,7 +140,7 @@ func (e *ear) hear(m *redis.Message, now time.Time) {
 	h := &e.lanes[lane]
 	if msg.micros == 0 {
 		c := msg.change
-		if h.known && c.Epoch < h.head.Epoch {
+		if c.Epoch < h.head.Epoch {
 			return // a server that is no longer the master
 		}
 		e.move(lane, c.Head, presence.Head{Epoch: h.head.Epoch, Seq: h.head.Seq + 1})
@@ -149,7 +148,7 @@ func (e *ear) hear(m *redis.Message, now time.Time) {
 		return
 	}
 	b := msg.beacon
-	if h.known && b.Epoch < h.head.Epoch {
+	if b.Epoch < h.head.Epoch {
 		return
 	}
 	e.move(lane, b.Head, h.head)
@@ -163,11 +162,12 @@ func (e *ear) move(lane int, head, expected presence.Head) {
 	h := &e.lanes[lane]
 	if head.Epoch != h.head.Epoch {
 		e.store.clocks[lane].reset() // time itself may have been lost
+		e.store.renewed.Store(true)
 	}
-	if h.known && (h.doubt || head != expected) {
+	if h.doubt || head != expected {
 		e.feed.Missed(lane)
 	}
-	h.head, h.known, h.doubt = head, true, false
+	h.head, h.doubt = head, false
 }
 
 func (e *ear) deaf(now time.Time) bool { return now.Sub(e.oldest()) >= deafAfter }

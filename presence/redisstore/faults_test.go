@@ -11,6 +11,7 @@ import (
 
 	"github.com/presently/presently/internal/redistest"
 	"github.com/presently/presently/presence"
+	"github.com/presently/presently/presence/storetest"
 )
 
 // The timings of tests on a real clock: short, but a session outlives what a loaded machine stalls a process for.
@@ -228,7 +229,10 @@ func TestLostDataMakesNobodyOffline(t *testing.T) {
 			for _, u := range users {
 				i.tape.waitFor(t, u+" beat", 1)
 			}
-			before := i.head(t)
+			before, secret := i.head(t), i.sharedSecret()
+			for lane := range i.Lanes() {
+				i.tape.waitFor(t, fmt.Sprint("missed ", lane), 1) // at the beginning
+			}
 			tc.lose(t, server)
 			i.tape.ready(t, i.Store, true)
 			i.tape.ready(t, i.Store, false)
@@ -238,7 +242,10 @@ func TestLostDataMakesNobodyOffline(t *testing.T) {
 				}
 			}
 			for lane := range i.Lanes() {
-				i.tape.waitFor(t, fmt.Sprint("missed ", lane), 1)
+				i.tape.waitFor(t, fmt.Sprint("missed ", lane), 2)
+			}
+			if later := quiet(t, server); later.sharedSecret() != secret {
+				t.Error("an instance that starts after the loss has another secret")
 			}
 			for _, u := range users {
 				i.wantStatus(u, presence.Online)
@@ -248,6 +255,15 @@ func TestLostDataMakesNobodyOffline(t *testing.T) {
 			}
 		})
 	}
+}
+
+func (i *instance) sharedSecret() string {
+	i.t.Helper()
+	secret, err := i.Secret(i.t.Context())
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	return string(secret)
 }
 
 func (tp *tape) count(event string) int {
@@ -318,7 +334,7 @@ func TestAHungRedisIsAnErrorInTimeAndCountsAgainstNobody(t *testing.T) {
 		t.Errorf("found again after %v, want 5 s", took)
 	}
 	for lane := range i.Lanes() {
-		i.tape.waitFor(t, fmt.Sprint("missed ", lane), 1)
+		i.tape.waitFor(t, fmt.Sprint("missed ", lane), 2)
 	}
 	i.wantStatus("ada", presence.Online) // the hold protects her, though her deadline has passed
 	if n := i.tape.count("ada lapse"); n > 0 {
@@ -341,7 +357,7 @@ func TestACutConnectionIsMadeGoodBeforeAnybodyIsLost(t *testing.T) {
 		}
 		i.beat(testBeat(fmt.Sprint("user-", n), "session-1")) // may fall into the gap
 		for lane := range i.Lanes() {
-			i.tape.waitFor(t, fmt.Sprint("missed ", lane), n+1)
+			i.tape.waitFor(t, fmt.Sprint("missed ", lane), n+2)
 		}
 		i.tape.caughtUp(t, i.Store)
 	}
@@ -394,4 +410,40 @@ func TestAnOldRedisBringsBackNobodyForEver(t *testing.T) {
 	if r.AsOf <= ended.AsOf || !r.Head.After(ended.Head) || r.Seen.Version <= ended.Seen.Version {
 		t.Errorf("went back: %+v after %+v", r, ended)
 	}
+}
+
+// While a slot moves to another node of a cluster, a deadline may be where its user's facts are not.
+func TestADeadlineWithoutFactsWaitsForThem(t *testing.T) {
+	t.Parallel()
+	tape := newTape()
+	c, stop := turn(t, redistest.Start(t), tape)
+	defer stop()
+	i := &instance{Store: c.Store, tape: tape, t: t}
+	c.pass(storetest.TTL + time.Second) // past the first hold
+	for _, u := range []string{"ada", "bob"} {
+		i.beat(testBeat(u, "session-1"))
+	}
+	if err := i.Leave(t.Context(), "bob", "session-1", time.Second); err != nil {
+		t.Fatal(err)
+	}
+	move := func(user, from, to string) {
+		t.Helper()
+		key := i.partitions[i.Lane(user)].facts(user)
+		if err := c.admin.Rename(t.Context(), key+from, key+to).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	move("ada", "", " away")
+	move("bob", "", " away")
+	c.pass(time.Minute)
+	c.pass(time.Minute)
+	i.tape.caughtUp(t, i.Store)
+	if n := i.tape.count("ada lapse") + i.tape.count("bob leave"); n > 0 {
+		t.Error("told without facts")
+	}
+	move("ada", " away", "")
+	move("bob", " away", "")
+	c.pass(10 * time.Minute)
+	i.tape.waitFor(t, "ada lapse", 1)
+	i.tape.waitFor(t, "bob leave", 1)
 }

@@ -13,13 +13,13 @@ func (s *Store) Lookup(ctx context.Context, users []string) ([]presence.Record, 
 	defer cancel()
 	records := make([]presence.Record, len(users))
 	readings, places := s.byLane(ctx, users)
-	p := s.client.Pipeline()
+	var commands []command
 	for _, r := range readings {
-		for _, c := range r.commands {
-			_ = p.Process(ctx, c)
-		}
+		commands = append(commands, r.commands...)
 	}
-	_, _ = p.Exec(ctx) // each command has its own error
+	if err := s.send(ctx, commands); err != nil {
+		return nil, unavailable("lookup", err)
+	}
 	var torn []*reading
 	for _, r := range readings {
 		found, whole, err := s.take(r)
@@ -32,7 +32,11 @@ func (s *Store) Lookup(ctx context.Context, users []string) ([]presence.Record, 
 		}
 		put(records, found, places[r.lane])
 	}
-	for i, cmd := range s.runAll(ctx, s.lookups(torn)) {
+	again, err := s.runAll(ctx, s.lookups(torn))
+	if err != nil {
+		return nil, unavailable("lookup", err)
+	}
+	for i, cmd := range again {
 		found, err := s.takeScripted(torn[i], cmd)
 		if err != nil {
 			return nil, unavailable("lookup", err)

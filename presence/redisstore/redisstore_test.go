@@ -29,39 +29,31 @@ redis.call('HDEL', KEYS[1], 'beacon')`, command: "get %snow"}
 
 // turned is a store whose Redis has a clock that the test turns.
 type turned struct {
+	*Store
 	t     testing.TB
-	store *Store
 	admin *redis.Client
 	now   time.Time
 }
 
-// conformance runs f with a fresh store each time, all on one server.
-func conformance(t *testing.T) storetest.With {
-	server := redistest.Start(t)
-	admin := server.Client(t)
-	return func(t *testing.T, f func(t *testing.T, fx storetest.Fixture)) {
-		if err := admin.FlushAll(t.Context()).Err(); err != nil {
-			t.Fatal(err)
-		}
-		s := open(t, server.URL(), Options{Partitions: 4, TTL: storetest.TTL, Sweep: time.Hour, time: turnedClock})
-		defer s.Close()
-		// The suite begins in the middle of a second, half a second after the first sweep.
-		c := &turned{t: t, store: s, admin: admin, now: time.UnixMilli(1_795_340_465_000)}
-		c.set()
-		heard := storetest.NewRecorder()
-		ear := newAttentive(heard)
-		defer start(t, s, ear)()
-		ear.untilSwept(t, s)
-		c.advance(storetest.Sweep / 2)
-		advance := func(d time.Duration) {
-			for ; d > 0; d -= storetest.Sweep {
-				c.advance(storetest.Sweep / 2)
-				s.sweep(t.Context(), s.abreast()[0])
-				c.advance(storetest.Sweep / 2)
-			}
-		}
-		f(t, storetest.Fixture{Store: s, Heard: heard, Advance: advance, Tick: func() { c.advance(time.Millisecond) }})
+// turn starts a store on an empty server. Its first sweep is over, and begins a hold; it makes others only when told to.
+func turn(t testing.TB, server *redistest.Server, feed presence.Feed) (c *turned, stop func()) {
+	t.Helper()
+	c = &turned{t: t, admin: server.Client(t), now: time.UnixMilli(1_795_340_465_000)}
+	if err := c.admin.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
 	}
+	c.Store = open(t, server.URL(), Options{Partitions: 4, TTL: storetest.TTL, Sweep: time.Hour, time: turnedClock})
+	c.set()
+	ear := newAttentive(feed)
+	end := start(t, c.Store, ear)
+	ear.untilSwept(t, c.Store)
+	return c, func() { end(); _ = c.Close() }
+}
+
+// pass lets time pass, and sweeps.
+func (c *turned) pass(d time.Duration) {
+	c.advance(d)
+	c.sweep(c.t.Context(), c.all())
 }
 
 func (c *turned) advance(d time.Duration) {
@@ -71,12 +63,30 @@ func (c *turned) advance(d time.Duration) {
 
 func (c *turned) set() {
 	c.t.Helper()
-	for i := range c.store.partitions {
-		key := c.store.partitions[i].prefix + "now"
+	for i := range c.partitions {
+		key := c.partitions[i].prefix + "now"
 		if err := c.admin.Set(c.t.Context(), key, strconv.FormatInt(c.now.UnixMicro(), 10), 0).Err(); err != nil {
 			c.t.Fatal(err)
 		}
-		c.store.clocks[i].observe(c.now.UnixMicro())
+		c.clocks[i].observe(c.now.UnixMicro())
+	}
+}
+
+// conformance runs f with a fresh store each time, all on one server.
+func conformance(t *testing.T) storetest.With {
+	server := redistest.Start(t)
+	return func(t *testing.T, f func(t *testing.T, fx storetest.Fixture)) {
+		heard := storetest.NewRecorder()
+		c, stop := turn(t, server, heard)
+		defer stop()
+		c.advance(storetest.Sweep / 2) // the suite begins in the middle of a second
+		advance := func(d time.Duration) {
+			for ; d > 0; d -= storetest.Sweep {
+				c.pass(storetest.Sweep / 2)
+				c.advance(storetest.Sweep / 2)
+			}
+		}
+		f(t, storetest.Fixture{Store: c.Store, Heard: heard, Advance: advance, Tick: func() { c.advance(time.Millisecond) }})
 	}
 }
 
@@ -148,7 +158,7 @@ func (a *attentive) untilSwept(t testing.TB, s *Store) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d of %d lanes heard", swept, s.Lanes())
 		}
-		s.beacon(t.Context(), s.abreast()[0])
+		s.beacon(t.Context(), s.all())
 		select {
 		case <-moved:
 		case <-time.After(5 * time.Millisecond):

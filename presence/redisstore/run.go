@@ -49,11 +49,7 @@ func (s *Store) Run(ctx context.Context, feed presence.Feed) error {
 // late one begins an epoch.
 func (s *Store) abreast() (groups [][]int) {
 	if !s.target.cluster {
-		all := make([]int, len(s.partitions))
-		for i := range all {
-			all[i] = i
-		}
-		return [][]int{all}
+		return [][]int{s.all()}
 	}
 	for lane := range s.partitions {
 		groups = append(groups, []int{lane})
@@ -95,10 +91,14 @@ func (s *Store) sweepOnce(ctx context.Context, lanes []int) (more []int) {
 	for i, l := range lanes {
 		calls[i] = s.call(l, s.scripts.sweep, nil, limit, s.opts.TTL.Milliseconds(), claimAtOnce)
 	}
-	for i, cmd := range s.runAll(ctx, calls) {
+	commands, err := s.runAll(ctx, calls)
+	if err != nil {
+		return nil // beacons fail too, and tell
+	}
+	for i, cmd := range commands {
 		reply, err := cmd.Result()
 		if err != nil {
-			continue // beacons fail too, and tell
+			continue
 		}
 		a := newAnswer(reply)
 		if micros := a.number(); a.err == nil {
@@ -120,7 +120,12 @@ func (s *Store) beacon(ctx context.Context, lanes []int) {
 	for i, l := range lanes {
 		calls[i] = s.call(l, s.scripts.beacon, nil, fresh)
 	}
-	for i, cmd := range s.runAll(ctx, calls) {
+	s.keepSecret(ctx)
+	commands, err := s.runAll(ctx, calls)
+	if err != nil {
+		return
+	}
+	for i, cmd := range commands {
 		if micros, err := cmd.Int64(); err == nil {
 			s.clocks[lanes[i]].observe(micros)
 			s.health.ok(lanes[i])

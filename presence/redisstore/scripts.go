@@ -88,24 +88,59 @@ func (s *Store) run(ctx context.Context, c call) (any, error) {
 	return reply, err
 }
 
-// runAll runs scripts in one pipeline. Only those that Redis did not know are sent again. Each command has its own error.
-func (s *Store) runAll(ctx context.Context, calls []call) []command {
+// runAll runs scripts in one pipeline. Only those that Redis did not know are sent again. Where there is no error, each command has its own.
+func (s *Store) runAll(ctx context.Context, calls []call) ([]command, error) {
 	commands := make([]command, len(calls))
-	p := s.client.Pipeline()
 	for i, c := range calls {
 		commands[i] = c.byHash(ctx)
-		_ = p.Process(ctx, commands[i])
 	}
-	_, _ = p.Exec(ctx)
-	p = s.client.Pipeline()
+	if err := s.send(ctx, commands); err != nil {
+		return nil, err
+	}
+	var again []command
 	for i, c := range calls {
 		if unknownScript(commands[i].Err()) {
 			commands[i] = c.bySource(ctx)
-			_ = p.Process(ctx, commands[i])
+			again = append(again, commands[i])
 		}
 	}
-	if p.Len() > 0 {
-		_, _ = p.Exec(ctx)
+	return commands, s.send(ctx, again)
+}
+
+// send sends commands in one pipeline and waits for the answers, which each command has unless there is an error. It waits no longer than ctx
+// lasts; go-redis does, for as long as a Redis that hangs may take.
+func (s *Store) send(ctx context.Context, commands []command) error {
+	if len(commands) == 0 {
+		return nil
 	}
-	return commands
+	if !s.enter() {
+		return errClosed
+	}
+	done := make(chan struct{})
+	go func() {
+		defer s.under.Done()
+		defer close(done)
+		p := s.client.Pipeline()
+		for _, c := range commands {
+			_ = p.Process(ctx, c)
+		}
+		_, _ = p.Exec(ctx)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// enter counts a pipeline that Close will wait for.
+func (s *Store) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.under.Add(1)
+	return true
 }

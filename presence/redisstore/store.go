@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -16,13 +17,14 @@ import (
 	"github.com/presently/presently/presence"
 )
 
-// Options say how a store behaves. The zero value of a field is its default, but for TTL.
+// Options say how a store behaves. The zero value of a field is its default.
 type Options struct {
 	// Partitions is the number of partitions, which is that of lanes. All instances must agree; 16 by default.
 	Partitions int
 	// Sweep is how often lapsed sessions are looked for; 1 s by default.
 	Sweep time.Duration
-	// TTL is how long nobody lapses once the store is back from an outage or has lost what it knew: the time that a live session may be silent.
+	// TTL is how long nobody lapses once the store is back from an outage or has lost what it knew: the time that a live session may be
+	// silent; 90 s by default.
 	TTL time.Duration
 	// Logger hears of outages; slog.Default by default.
 	Logger *slog.Logger
@@ -43,7 +45,12 @@ type Store struct {
 	coalescers []*coalescer
 	health     health
 	thorough   func() bool // by lot: this steady beat looks after its user's facts
-	closing    sync.Once
+	secret     atomic.Pointer[[]byte]
+	renewed    atomic.Bool    // an epoch has begun: what has no partition may be lost too
+	under      sync.WaitGroup // pipelines under way
+
+	mu     sync.Mutex // guards what follows
+	closed bool
 }
 
 // Open makes a store of the Redis that the URL names:
@@ -63,6 +70,9 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	}
 	if o.Sweep == 0 {
 		o.Sweep = time.Second
+	}
+	if o.TTL == 0 {
+		o.TTL = 90 * time.Second
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -124,13 +134,19 @@ func (s *Store) greet(ctx context.Context) error {
 }
 
 // Close lets go of all connections. Calls under way fail.
-func (s *Store) Close() (err error) {
-	s.closing.Do(func() {
-		for _, c := range s.coalescers {
-			c.close()
-		}
-		err = s.client.Close()
-	})
+func (s *Store) Close() error {
+	s.mu.Lock()
+	closed := s.closed
+	s.closed = true
+	s.mu.Unlock()
+	if closed {
+		return nil
+	}
+	for _, c := range s.coalescers {
+		c.close()
+	}
+	err := s.client.Close()
+	s.under.Wait()
 	return err
 }
 
@@ -140,29 +156,40 @@ func (s *Store) Lanes() int { return len(s.partitions) }
 // Lane implements presence.Store.
 func (s *Store) Lane(user string) int { return partitionOf(user, len(s.partitions)) }
 
-// Ping implements presence.Store.
+// Ping implements presence.Store: it asks every server that has a lane.
 func (s *Store) Ping(ctx context.Context) error {
-	if _, err := s.Heads(ctx, []int{0}); err != nil {
+	if _, err := s.Heads(ctx, s.all()); err != nil {
 		return fmt.Errorf("ping: %w", err)
 	}
 	return nil
+}
+
+func (s *Store) all() []int {
+	lanes := make([]int, len(s.partitions))
+	for i := range lanes {
+		lanes[i] = i
+	}
+	return lanes
 }
 
 // Heads implements presence.Store.
 func (s *Store) Heads(ctx context.Context, lanes []int) ([]presence.Head, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	p := s.client.Pipeline()
-	commands := make([]*redis.SliceCmd, len(lanes))
+	commands := make([]command, len(lanes))
 	for i, l := range lanes {
-		commands[i] = p.HMGet(ctx, s.partitions[l].meta, "epoch", "seq")
+		commands[i] = newCommand(ctx, "hmget", s.partitions[l].meta, "epoch", "seq")
 	}
-	if _, err := p.Exec(ctx); err != nil {
+	if err := s.send(ctx, commands); err != nil {
 		return nil, unavailable("heads", err)
 	}
 	heads := make([]presence.Head, len(lanes))
 	for i, c := range commands {
-		a := newAnswer(c.Val())
+		reply, err := c.Result()
+		if err != nil {
+			return nil, unavailable("heads", err)
+		}
+		a := newAnswer(reply)
 		if heads[i] = a.head(); a.err != nil {
 			return nil, unavailable("heads", a.err)
 		}
@@ -172,18 +199,43 @@ func (s *Store) Heads(ctx context.Context, lanes []int) ([]presence.Head, error)
 
 // Secret implements presence.Store.
 func (s *Store) Secret(ctx context.Context) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	secret := make([]byte, 32)
-	crand.Read(secret)
-	old, err := s.client.SetArgs(ctx, secretKey, secret, redis.SetArgs{Mode: "NX", Get: true}).Result()
-	switch {
-	case errors.Is(err, redis.Nil):
-		return secret, nil
-	case err != nil:
+	if known := s.secret.Load(); known != nil {
+		return *known, nil
+	}
+	offer := make([]byte, 32)
+	crand.Read(offer)
+	secret, err := s.offerSecret(ctx, offer)
+	if err != nil {
 		return nil, unavailable("secret", err)
 	}
-	return []byte(old), nil
+	s.secret.CompareAndSwap(nil, &secret)
+	return *s.secret.Load(), nil
+}
+
+// offerSecret returns the secret that is there, which is this one if there was none.
+func (s *Store) offerSecret(ctx context.Context, offer []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	set := newCommand(ctx, "set", secretKey, offer, "nx", "get")
+	if err := s.send(ctx, []command{set}); err != nil {
+		return nil, err
+	}
+	was, err := set.Text()
+	if errors.Is(err, redis.Nil) {
+		return offer, nil
+	}
+	return []byte(was), err
+}
+
+// keepSecret puts the secret back where it was lost, before an instance that starts later makes another.
+func (s *Store) keepSecret(ctx context.Context) {
+	known := s.secret.Load()
+	if known == nil || !s.renewed.Swap(false) {
+		return
+	}
+	if _, err := s.offerSecret(ctx, *known); err != nil {
+		s.renewed.Store(true)
+	}
 }
 
 // call is a run of a script on a lane: keys and args follow those that every script has.

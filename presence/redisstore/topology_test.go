@@ -2,8 +2,11 @@ package redisstore
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/presently/presently/internal/redistest"
 	"github.com/presently/presently/presence"
@@ -62,8 +65,9 @@ func TestOneURLReachesEveryKindOfRedis(t *testing.T) {
 			if _, err := i.Secret(t.Context()); err != nil {
 				t.Error(err)
 			}
-			if _, err := i.Check(t.Context()); err != nil {
-				t.Error(err)
+			found, err := i.Check(t.Context())
+			if got := fmt.Sprint(found); err != nil || strings.Contains(got, "min-replicas") != (tc.name == "sentinel") {
+				t.Errorf("Check: %v, %v", got, err)
 			}
 		})
 	}
@@ -109,6 +113,56 @@ func TestTheDeathOfAMasterMakesNobodyOffline(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestASlotThatMovesToAnotherNodeTakesItsPeopleAlong(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t, 2, 0)
+	i := begin(t, c.URL(), Options{})
+	i.tape.ready(t, i.Store, false)
+	users := people(60)
+	defer i.keep(users)()
+	for _, u := range users {
+		i.tape.waitFor(t, u+" beat", 1)
+	}
+	p := &i.partitions[0]
+	from := c.MasterOf(t.Context(), p.meta)
+	to := c.Nodes[0]
+	if to == from {
+		to = c.Nodes[1]
+	}
+	do := func(s *redistest.Server, args ...any) *redis.Cmd {
+		t.Helper()
+		cmd := s.Client(t).Do(t.Context(), args...)
+		if cmd.Err() != nil {
+			t.Fatal(args, cmd.Err())
+		}
+		return cmd
+	}
+	slot := do(from, "cluster", "keyslot", p.meta).Val()
+	fromID, toID := do(from, "cluster", "myid").Val(), do(to, "cluster", "myid").Val()
+	do(to, "cluster", "setslot", slot, "importing", fromID)
+	do(from, "cluster", "setslot", slot, "migrating", toID)
+	epoch := i.head(t)[0].Epoch
+	for {
+		keys := do(from, "cluster", "getkeysinslot", slot, 3).Val().([]any)
+		if len(keys) == 0 {
+			break
+		}
+		do(from, append([]any{"migrate", "127.0.0.1", to.Port(), "", 0, 5000, "keys"}, keys...)...)
+	}
+	for _, s := range []*redistest.Server{to, from} {
+		do(s, "cluster", "setslot", slot, "node", toID)
+	}
+	i.tape.until(t, "a new epoch", func() bool { return i.tape.beacons[0].Epoch > epoch })
+	i.tape.until(t, "the end of its hold", func() bool { return i.tape.beacons[0].Held == 0 })
+	i.tape.caughtUp(t, i.Store)
+	for _, u := range users {
+		i.wantStatus(u, presence.Online)
+		if n := i.tape.count(u + " lapse"); n > 0 {
+			t.Errorf("%s was told offline", u)
+		}
 	}
 }
 

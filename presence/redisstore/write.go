@@ -47,7 +47,7 @@ func (s *Store) Choose(ctx context.Context, c presence.Choice) (presence.Record,
 	return r, nil
 }
 
-// ask runs a script that returns what it did and the user's record.
+// ask runs a script that returns what it did and, where wanted, the user's record.
 func (s *Store) ask(ctx context.Context, c call, user string) (what string, r presence.Record, err error) {
 	reply, err := s.run(ctx, c)
 	if err != nil {
@@ -55,7 +55,9 @@ func (s *Store) ask(ctx context.Context, c call, user string) (what string, r pr
 	}
 	a := newAnswer(reply)
 	what = a.text()
-	r = a.record(user, s.observed(c.lane, a))
+	if m := s.observed(c.lane, a); len(a.items) > 0 {
+		r = a.record(user, m)
+	}
 	return what, r, a.err
 }
 

@@ -1,9 +1,9 @@
 -- beat: take one heartbeat, whatever it brings.
---   KEYS  meta, beats, left, the user's facts, his settings
+--   KEYS  meta, beats, left, the user's facts, his settings where the record is wanted
 --   ARGV  lane, user, session, says (fingerprint of all that the beat says), ttl ms, state, idle 0 or 1, idle for ms, hidden 0 or 1,
 --         device (empty: none), 1 where the beat names a device, number or empty, profile, fingerprint of the profile, instance,
 --         sessions that the user may have, 1 where the plain command was tried before
---   returns  {old, many, steady or changed; µs; epoch; seq; version; facts; settings}
+--   returns  {old, many, steady or changed; µs; epoch; seq; version; facts and settings where wanted}
 
 local u, settings = KEYS[4], KEYS[5]
 local user, id, says, ttl = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])

@@ -72,8 +72,9 @@ local function publish_beacon()
   redis.call('PUBLISH', LANE, table.concat({'1', 'b', int(epoch), int(seq), int(ver), int(held), int(US)}, '\n'))
 end
 
--- What a script returns that ends with the user's record: see answer.go.
+-- What a script returns that ends with the user's record, where it is wanted: see answer.go.
 local function answer(what, u, settings)
+  if not settings then return {what, int(US), int(epoch or 0), int(seq), int(ver)} end
   return {what, int(US), int(epoch or 0), int(seq), int(ver), redis.call('HGETALL', u), redis.call('HGETALL', settings)}
 end
 

@@ -7,6 +7,7 @@
 
 local limit, hold, most = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local USERS = string.sub(META, 1, -5) .. 'u:' -- the prefix of meta
+local MISSING = 600000 -- 10 min in ms
 
 -- Another process, or the same one started again, has another past.
 local info = redis.pcall('INFO', 'server') -- may be forbidden, which costs us this sign
@@ -24,13 +25,18 @@ if not tick or math.floor(tick / 3600000000) ~= math.floor(US / 3600000000) then
   for i = 1, 3 do redis.call('PEXPIRE', KEYS[i], int(KEPT)) end
 end
 
-local function claim(key, entry)
+local function claim(key, entry, grain)
   local says, id, user = string.sub(entry, 1, 11), string.match(entry, '^([^:]*):(.*)$', 12)
   local u = USERS .. user
   local packed = redis.call('HGET', u, 's:' .. id)
-  local session = packed and split(packed)
-  if not session or session[SAYS] ~= says or (session[LEFT_AT] ~= '') ~= (key == LEFT) then
-    redis.call('ZREM', key, entry, '#' .. entry) -- the key of its facts was lost, and came back without it or not at all
+  if not packed then
+    -- His facts were lost; or his slot is moving to another node, and they are not where this is. So look again in a while.
+    redis.call('ZADD', key, 'XX', int((MS + MISSING) * grain), entry)
+    return
+  end
+  local session = split(packed)
+  if session[SAYS] ~= says or (session[LEFT_AT] ~= '') ~= (key == LEFT) then
+    redis.call('ZREM', key, entry, '#' .. entry) -- of a session that was lost, and has come back since
     return
   end
   local beat, input = last_heard(session, id, user)
@@ -50,10 +56,10 @@ if held <= MS then silent = due(BEATS, '(0', GRAIN) end
 local i, j, claimed = 1, 1, 0
 while claimed < most and (gone[i] or silent[j]) do
   if gone[i] and not (silent[j] and tonumber(silent[j + 1]) < tonumber(gone[i + 1]) * GRAIN) then
-    claim(LEFT, gone[i])
+    claim(LEFT, gone[i], 1)
     i = i + 2
   else
-    claim(BEATS, silent[j])
+    claim(BEATS, silent[j], GRAIN)
     j = j + 2
   end
   claimed = claimed + 1
