@@ -25,8 +25,9 @@ func userKey(user string) sse.Key { return sse.Key{Kind: kindUser, ID: user} }
 type feed struct {
 	hub   *sse.Hub
 	clock func() time.Time // the store's
+	seen  func() time.Time // the moment up to which it has been followed
 	lost  atomic.Bool
-	since atomic.Value // api.Time, when it was lost
+	since atomic.Value // api.Time, up to when everything was seen
 }
 
 // frames are the newest of one user, one for each class of viewers, made when first wanted. They are the Memo of the user's entry.
@@ -59,13 +60,15 @@ func (m *frames) keepOnly(watched []sse.Variant) {
 	}
 }
 
-// attach shows a user to a stream from now on. It is called by the board, so that nothing falls between the view and what follows.
-func (f *feed) attach(s *sse.Stream, viewer string, e *presence.Entry) {
+// attach shows a user to a stream from now on, beginning with the frame that it returns. It is called by the board, so that nothing falls
+// between the view and what follows.
+func (f *feed) attach(s *sse.Stream, viewer string, e *presence.Entry) *sse.Frame {
 	class := e.Record.ClassOf(viewer)
 	key := userKey(e.Record.User)
 	f.hub.Watch(s, key, sse.Variant(class))
 	frame, _ := frameOf(e, class)
 	s.Offer(key, sse.Variant(class), frame)
+	return frame
 }
 
 // frameOf is the frame of what a class sees now, and whether it differs from the last one.
@@ -90,7 +93,7 @@ func frameOf(e *presence.Entry, class presence.Class) (f *sse.Frame, changed boo
 
 // Lost implements presence.Listener.
 func (f *feed) Lost() {
-	f.since.Store(formatTime(f.clock()))
+	f.since.Store(formatTime(f.seen()))
 	f.lost.Store(true)
 	f.hub.Broadcast(f.degraded())
 }

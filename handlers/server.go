@@ -65,9 +65,18 @@ func New(opts Options) *Server {
 	s.sealer.secret = opts.Tracker.Secret
 	s.feed = &feed{hub: s.hub}
 	s.board = presence.NewBoard(opts.Tracker.Store, s.feed)
-	s.feed.clock = s.board.Clock
+	s.feed.clock, s.feed.seen = s.board.Clock, s.seen
 	s.router = s.routes()
 	return s
+}
+
+// seen is the moment of the store up to which everything has been heard.
+func (s *Server) seen() time.Time {
+	now := s.board.Clock()
+	if heard := now.Add(-s.board.Silence()); heard.Unix() > 0 {
+		return heard
+	}
+	return now // nothing has been heard yet
 }
 
 // Run keeps the board in step with the store until ctx ends.

@@ -102,12 +102,11 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening) error
 	})
 	defer stream.Close()
 
-	views.at = make(map[string]presence.Version, len(o.users))
+	views.first = make(map[string]view, len(o.users))
 	err = s.board.Watch(r.Context(), o.users, func(e *presence.Entry) {
-		view := e.Record.View(e.Record.ClassOf(o.who.User), e.Now)
-		views.at[e.Record.User] = view.Version
+		seen := e.Record.View(e.Record.ClassOf(o.who.User), e.Now)
 		resumed = resumed && e.Record.Head.Epoch < int64(since) // else the store has lost data since
-		s.feed.attach(stream, o.who.User, e)
+		views.first[e.Record.User] = view{version: seen.Version, frame: s.feed.attach(stream, o.who.User, e)}
 	})
 	if err != nil {
 		return err
@@ -126,17 +125,23 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening) error
 	return nil
 }
 
-// views remembers what version of each user's view a stream began with.
+// views remembers how each user was when a stream began to watch him.
 type views struct {
 	users []string
-	at    map[string]presence.Version
+	first map[string]view
 }
 
-// changedSince keeps the frames whose view has changed since a moment.
+type view struct {
+	version presence.Version
+	frame   *sse.Frame
+}
+
+// changedSince keeps the frames whose view has changed since a moment. A frame that is not the first has come between watching and the
+// opening, so it is news, whatever the version of the first was.
 func (v *views) changedSince(since presence.Version, frames []*sse.Frame) []*sse.Frame {
 	var changed []*sse.Frame
 	for i, f := range frames {
-		if v.at[v.users[i]] > since {
+		if first := v.first[v.users[i]]; first.version > since || first.frame != f {
 			changed = append(changed, f)
 		}
 	}

@@ -86,7 +86,7 @@ func newWorld(t *testing.T, store presence.Store) *world {
 	transport := &http.Transport{DialContext: listener.dial}
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
-		web.Close() //nolint:errcheck // a test
+		web.Close()             //nolint:errcheck // a test
 		time.Sleep(time.Second) // for connections whose body was not read to its end, over which net/http lingers
 	})
 	return &world{T: t, server: s, store: store, client: contract.Load(t).Recorder(t, transport).Client()}
