@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -186,7 +187,7 @@ func TestFactsOutliveWhatTheyAreNeededFor(t *testing.T) {
 	want := func(step string, days int) {
 		t.Helper()
 		p := &i.partitions[i.Lane("ada")]
-		if got := admin.PTTL(t.Context(), p.facts("ada")).Val(); got > time.Duration(days)*day || got < time.Duration(days)*day-time.Minute {
+		if got := admin.PTTL(t.Context(), p.facts("ada")).Val(); got > time.Duration(days)*day || got < time.Duration(days)*day-time.Hour {
 			t.Errorf("%s: facts last %v, want %d days", step, got, days)
 		}
 		if got := admin.PTTL(t.Context(), p.settings("ada")).Val(); got > 0 {
@@ -231,6 +232,29 @@ func TestACallerWhoGoesAwayIsNotWaitedFor(t *testing.T) {
 	cancel(gone)
 	if err := <-done; !errors.Is(err, gone) || !errors.Is(err, presence.ErrUnavailable) {
 		t.Errorf("%v, want the cause", err)
+	}
+}
+
+// A thousand times more callers than flushers: each learns in time that there is no answer, and nothing piles up.
+func TestNobodyWaitsForeverBehindAHungRedis(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	i := quiet(t, server)
+	i.beat(testBeat("ada", "session-1"))
+	server.Freeze()
+	defer server.Thaw()
+	began := time.Now()
+	var callers sync.WaitGroup
+	for range queueMost + 4*batchMost + 500 {
+		callers.Go(func() {
+			if _, err := i.Beat(t.Context(), testBeat("ada", "session-1")); !errors.Is(err, presence.ErrUnavailable) {
+				t.Errorf("%v, want ErrUnavailable", err)
+			}
+		})
+	}
+	callers.Wait()
+	if took := time.Since(began); took > 3*time.Second { // 1.5 s, on a machine that has to start thousands of goroutines
+		t.Errorf("took %v", took)
 	}
 }
 

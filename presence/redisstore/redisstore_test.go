@@ -30,6 +30,7 @@ redis.call('HDEL', KEYS[1], 'beacon')`, command: "get %snow"}
 // turned is a store whose Redis has a clock that the test turns.
 type turned struct {
 	*Store
+	other *Store // on the same server, if not nil
 	t     testing.TB
 	admin *redis.Client
 	now   time.Time
@@ -47,7 +48,7 @@ func turn(t testing.TB, server *redistest.Server, feed presence.Feed) (c *turned
 	ear := newAttentive(feed)
 	end := start(t, c.Store, ear)
 	ear.untilSwept(t, c.Store)
-	return c, func() { end(); _ = c.Close() }
+	return c, func() { end(); _, _ = c.Close(), c.admin.Close() }
 }
 
 // pass lets time pass, and sweeps.
@@ -69,6 +70,9 @@ func (c *turned) set() {
 			c.t.Fatal(err)
 		}
 		c.clocks[i].observe(c.now.UnixMicro())
+		if c.other != nil {
+			c.other.clocks[i].observe(c.now.UnixMicro())
+		}
 	}
 }
 
@@ -79,20 +83,71 @@ func conformance(t *testing.T) storetest.With {
 		heard := storetest.NewRecorder()
 		c, stop := turn(t, server, heard)
 		defer stop()
-		c.advance(storetest.Sweep / 2) // the suite begins in the middle of a second
-		advance := func(d time.Duration) {
-			for ; d > 0; d -= storetest.Sweep {
-				c.pass(storetest.Sweep / 2)
-				c.advance(storetest.Sweep / 2)
-			}
-		}
-		f(t, storetest.Fixture{Store: c.Store, Heard: heard, Advance: advance, Tick: func() { c.advance(time.Millisecond) }})
+		f(t, c.fixture(c.Store, heard))
 	}
+}
+
+// fixture begins in the middle of a second, as the suite does.
+func (c *turned) fixture(s presence.Store, heard *storetest.Recorder) storetest.Fixture {
+	c.advance(storetest.Sweep / 2)
+	advance := func(d time.Duration) {
+		for ; d > 0; d -= storetest.Sweep {
+			c.pass(storetest.Sweep / 2)
+			c.advance(storetest.Sweep / 2)
+		}
+	}
+	return storetest.Fixture{Store: s, Heard: heard, Advance: advance, Tick: func() { c.advance(time.Millisecond) }}
 }
 
 func TestRedisstoreKeepsTheContract(t *testing.T) { storetest.Stories(t, conformance(t)) }
 
 func TestRedisstoreTellsTheHistoriesOfMemstore(t *testing.T) { storetest.Histories(t, conformance(t)) }
+
+// What one instance does, another must not have to know.
+func TestTwoInstancesTellTheHistoriesOfMemstore(t *testing.T) {
+	server := redistest.Start(t)
+	storetest.Histories(t, func(t *testing.T, f func(t *testing.T, fx storetest.Fixture)) {
+		heard := storetest.NewRecorder()
+		c, stop := turn(t, server, heard)
+		defer stop()
+		c.other = open(t, server.URL(), c.opts)
+		defer c.other.Close()
+		f(t, c.fixture(&pair{Store: c.Store, other: c.other}, heard))
+	})
+}
+
+// pair is two instances behind a load balancer. Beats with a number stay with one, because of the gap that the package's doc owns up to.
+type pair struct {
+	*Store
+	other *Store
+	calls int
+}
+
+func (p *pair) next() *Store {
+	if p.calls++; p.calls%2 == 0 {
+		return p.Store
+	}
+	return p.other
+}
+
+func (p *pair) Beat(ctx context.Context, b presence.Beat) (presence.Beaten, error) {
+	if b.Seq != nil {
+		return p.Store.Beat(ctx, b)
+	}
+	return p.next().Beat(ctx, b)
+}
+
+func (p *pair) Leave(ctx context.Context, user, session string, grace time.Duration) error {
+	return p.next().Leave(ctx, user, session, grace)
+}
+
+func (p *pair) Choose(ctx context.Context, c presence.Choice) (presence.Record, error) {
+	return p.next().Choose(ctx, c)
+}
+
+func (p *pair) Lookup(ctx context.Context, users []string) ([]presence.Record, error) {
+	return p.next().Lookup(ctx, users)
+}
 
 func open(t testing.TB, url string, o Options) *Store {
 	t.Helper()

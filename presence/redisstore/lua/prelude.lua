@@ -78,9 +78,9 @@ local function answer(what, u, settings)
   return {what, int(US), int(epoch or 0), int(seq), int(ver), redis.call('HGETALL', u), redis.call('HGETALL', settings)}
 end
 
--- The user's key lives for ms from now at least.
+-- The user's key lives for ms from now at least, to the hour: most writes need not prolong it.
 local function keep(u, ms)
-  if redis.call('PTTL', u) < ms then redis.call('PEXPIRE', u, int(ms)) end
+  if redis.call('PTTL', u) < ms - 3600000 then redis.call('PEXPIRE', u, int(ms)) end
 end
 
 local function member(session, id, user) return session[SAYS] .. id .. ':' .. user end
