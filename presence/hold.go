@@ -19,7 +19,7 @@ func (r Record) besides(known Record, sure Version) Record {
 		switch {
 		case live && k.Version > s.Version:
 			out.Set(k)
-		case live, s.Version > sure:
+		case live, s.Version > min(sure, known.Seen.Version):
 			out.Set(s)
 		}
 		// Else its end was heard here: the store has it back from an older copy.
