@@ -122,11 +122,19 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 
 func (f *failure) problem(r *http.Request) api.Problem {
 	known := problems[f.code]
-	path := r.URL.EscapedPath()
 	return api.Problem{
 		Type: "/docs#problem-" + string(f.code), Title: known.title, Status: int32(known.status),
-		Code: f.code, Detail: f.detail, Errors: f.fields, Instance: &path, RequestID: requestID(r.Context()),
+		Code: f.code, Detail: f.detail, Errors: f.fields, Instance: instance(r), RequestID: requestID(r.Context()),
 	}
+}
+
+// instance is the path of a request, as a reference. A path that begins with two slashes would be one to a host of that name.
+func instance(r *http.Request) *string {
+	path := r.URL.EscapedPath()
+	if strings.HasPrefix(path, "//") {
+		return nil
+	}
+	return &path
 }
 
 // headers sets what a client needs to know besides the body.
@@ -154,6 +162,6 @@ func (f *failure) headers(h http.Header, status int) {
 
 func (s *Server) logFailure(r *http.Request, f *failure, p api.Problem) {
 	if p.Status >= http.StatusInternalServerError && f.code != api.ProblemCodeDraining {
-		s.log.ErrorContext(r.Context(), "request failed", "code", f.code, "method", r.Method, "path", p.Instance, "requestId", p.RequestID, "error", f.cause)
+		s.log.ErrorContext(r.Context(), "request failed", "code", f.code, "method", r.Method, "path", r.URL.EscapedPath(), "requestId", p.RequestID, "error", f.cause)
 	}
 }
