@@ -85,6 +85,7 @@ type boardLane struct {
 	beacon   Version // of the last beacon while nothing was missing: all changes up to it have been heard
 	clock    Version // the newest time heard of
 	held     Version // until then the store's silence about somebody is no evidence; 0: no hold
+	doubt    bool    // the store may have lost what is believed here; till the hold is over and all has been read again
 	entries  map[string]*Entry
 	idle     []idling // left by their last watcher, each entry at most once; some have found new ones since
 	expiries expiries
@@ -186,7 +187,8 @@ func (l *boardLane) note(e *Entry) {
 	}
 }
 
-// Heard is the time up to which all changes to any of the users have been heard; 0 where there is none yet.
+// Heard is the time up to which all changes to any of the users have been heard: 0 where nothing can be said, because a lane has not been
+// heard yet, or because what is believed here may be lost in the store, so that nobody else could tell how it goes on.
 func (b *Board) Heard(users []string) Version {
 	least := never
 	seen := make(map[int]bool, len(b.lanes))
@@ -206,6 +208,9 @@ func (b *Board) Heard(users []string) Version {
 func (l *boardLane) beaconTime() Version {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.doubt {
+		return 0
+	}
 	return l.beacon
 }
 
@@ -427,6 +432,7 @@ func (b *Board) Beacon(n Beacon) {
 	}
 	l.held = n.Held
 	if !l.stale() { // else there may be earlier changes yet to be told
+		l.doubt = l.doubt && l.held != 0
 		l.beacon = max(l.beacon, n.Now)
 		for len(l.expiries) > 0 && l.expiries[0].expires <= l.clock {
 			b.tell(l, l.expiries[0]) // which moves it, or takes it out
@@ -452,7 +458,7 @@ func (b *Board) move(l *boardLane, head Head, now Version) {
 		b.readAgain(l) // they were read before anything could be heard
 	}
 	if head.Epoch != l.head.Epoch && l.head.Epoch != 0 {
-		l.held = never // ends it, until a beacon says when
+		l.held, l.doubt = never, true // until a beacon says how long
 	}
 	l.head = head
 	l.tellMoved()
@@ -626,7 +632,7 @@ func (b *Board) refresh(r Record) {
 		return
 	}
 	if r.Head.Epoch > max(e.Record.Head.Epoch, l.head.Epoch) {
-		l.held = never // as by the first message of the new epoch, which is still on its way
+		l.held, l.doubt = never, true // as by the first message of the new epoch, which is still on its way
 	}
 	if l.held != 0 {
 		r = r.besides(e.Record, e.sure)

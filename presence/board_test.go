@@ -494,6 +494,29 @@ func TestWhoIsGoneWithTheStoresDataStaysUntilTheHoldEnds(t *testing.T) {
 	})
 }
 
+// An id from a time in which the store had lost somebody would say that he was seen as he is believed to be; and where the hold ends while
+// the client is away, nobody could tell it that he is gone: the store does not know of him.
+func TestNothingIsHeardForSureUntilAHoldAfterALossIsOver(t *testing.T) {
+	onLedger(t, func(t *testing.T, l *ledger) {
+		l.say("ada", presence.Busy)
+		l.mustWatch(t, "ada")
+		heard := func() bool { return l.board.Heard([]string{"ada"}) != 0 }
+		if !heard() {
+			t.Fatal("nothing heard before the loss")
+		}
+		l.lose()
+		l.hold()
+		if heard() {
+			t.Error("heard for sure during the hold")
+		}
+		l.endHold()
+		l.pass(1)
+		if !heard() {
+			t.Error("nothing heard after the hold")
+		}
+	})
+}
+
 // Run reads again as soon as it hears that something was missed, which may be before the first beacon of the new epoch.
 func TestAReadBeforeTheFirstBeaconOfAnEpochIsNoEvidenceEither(t *testing.T) {
 	onLedger(t, func(t *testing.T, l *ledger) {

@@ -253,7 +253,7 @@ func TestNobodyWaitsForeverBehindAHungRedis(t *testing.T) {
 		})
 	}
 	callers.Wait()
-	if took := time.Since(began); took > 3*time.Second { // 1.5 s, on a machine that has to start thousands of goroutines
+	if took := time.Since(began); took > patience/2 { // 1.5 s, and the start of thousands of goroutines on a machine that does other things too
 		t.Errorf("took %v", took)
 	}
 }

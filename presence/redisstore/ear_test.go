@@ -136,7 +136,9 @@ func TestDeafnessIsNoticedThoughCommandsGetThrough(t *testing.T) {
 	i := begin(t, "redis://"+p.Addr().String(), Options{})
 	p.deaf.Store(true)
 	began := time.Now()
-	i.beat(testBeat("ada", "session-1")) // which nobody hears
+	unheard := testBeat("ada", "session-1")
+	unheard.TTL = patience
+	i.beat(unheard)
 	i.tape.waitFor(t, "lost", 1)
 	if took := time.Since(began); took > 3*time.Second {
 		t.Errorf("deafness was told after %v, want 3 s", took)
