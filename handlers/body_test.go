@@ -1,9 +1,11 @@
 package handlers
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/presently/presently/api"
 )
@@ -210,6 +212,37 @@ func TestTheTokenIsLookedAtBeforeTheBody(t *testing.T) {
 		}
 		for _, path := range []string{"/v1/presence", "/v1/presence?user=%zz", "/v1/presence?user=", "/v1/presence/%00", "/v1/stream", "/v1/stream?lastEventId=a&lastEventId=b"} {
 			w.wantProblem(w.ask("", "GET", path, ""), http.StatusUnauthorized, api.ProblemCodeMissingToken)
+		}
+	})
+}
+
+// Whoever stops in the middle of a body holds a connection for as long as one may, and no longer, whether he gets an answer before that or not.
+func TestABodyMustArriveInTime(t *testing.T) {
+	inWorld(t, func(w *world) {
+		bearer := "Authorization: Bearer " + token("ada", nil) + "\r\n"
+		for name, request := range map[string]string{
+			"a body that is read":        "POST /v1/presence/heartbeat HTTP/1.1\r\nContent-Type: application/json\r\n" + bearer + "Content-Length: 100\r\n",
+			"a body that is not, yet":    "POST /v1/presence/heartbeat HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 100\r\n",
+			"a body of another type":     "POST /v1/presence/leave HTTP/1.1\r\nContent-Type: text/html\r\nContent-Length: 100\r\n",
+			"a body in chunks":           "PUT /v1/presence/status HTTP/1.1\r\nContent-Type: application/json\r\n" + bearer + "Transfer-Encoding: chunked\r\n",
+			"a body that nobody wants":   "GET /v1/presence/me HTTP/1.1\r\n" + bearer + "Content-Length: 100\r\n",
+			"a body to where is no path": "POST /nothing HTTP/1.1\r\nContent-Length: 100\r\n",
+		} {
+			conn, err := w.pipes.dial(w.Context(), "", "")
+			if err != nil {
+				w.Fatal(err)
+			}
+			began := time.Now()
+			if _, err := io.WriteString(conn, request+"Host: presently\r\n\r\n"); err != nil {
+				w.Fatal(err)
+			}
+			go io.WriteString(conn, "2\r\n{\"\r\n")          //nolint:errcheck // the server may have given up
+			conn.SetReadDeadline(began.Add(5 * time.Minute)) //nolint:errcheck // pipes have them
+			got, err := io.ReadAll(conn)
+			if took := time.Since(began); err != nil || took > bodyTimeout+time.Second {
+				w.Errorf("%s holds a connection for %s (%v): %q", name, took, err, got)
+			}
+			conn.Close() //nolint:errcheck // a test
 		}
 	})
 }

@@ -104,7 +104,7 @@ func retryAfter() time.Duration { return time.Duration(1+rand.IntN(5)) * time.Se
 // fail answers a request with an error.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
-		return // nobody is there to be told
+		panic(http.ErrAbortHandler) // nobody is there to be told; saying nothing would be a 200
 	}
 	f := failureOf(err)
 	p := f.problem(r)

@@ -95,7 +95,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.router.Se
 
 func (s *Server) routes() http.Handler {
 	r := chi.NewRouter()
-	r.Use(identify, s.recoverer)
+	r.Use(identify, s.recoverer, bodiesInTime)
 	if len(s.opts.Origins) > 0 {
 		r.Use(cors.Handler(cors.Options{
 			AllowedOrigins:   s.opts.Origins,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -181,6 +182,23 @@ func TestAFaultOfOursIsShownAsNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A handler that returns without an answer has said 200.
+func TestWhereTheRequestHasEndedAFailureIsNoSuccess(t *testing.T) {
+	inMoodyWorld(t, func(w *world, m *moody) {
+		ctx, cancel := context.WithCancel(w.Context())
+		m.mood(func() error { cancel(); return ctx.Err() })
+		req := httptest.NewRequestWithContext(ctx, "PUT", "/v1/presence/status", body(`{"status":"busy"}`))
+		req.Header.Set("Authorization", "Bearer "+token("ada", nil))
+		req.Header.Set("Content-Type", "application/json")
+		defer func() {
+			if v := recover(); v != http.ErrAbortHandler {
+				w.Errorf("the handler ended with %v", v)
+			}
+		}()
+		w.server.ServeHTTP(httptest.NewRecorder(), req)
+	})
 }
 
 // Nothing but cutting it tells a client that a stream has come to harm: it would take a problem document for fields that it does not know.

@@ -31,6 +31,7 @@ type world struct {
 	*testing.T
 	server *Server
 	client *http.Client
+	pipes  *pipes
 	store  presence.Store
 }
 
@@ -89,7 +90,7 @@ func newWorld(t *testing.T, store presence.Store) *world {
 		web.Close()             //nolint:errcheck // a test
 		time.Sleep(time.Second) // for connections whose body was not read to its end, over which net/http lingers
 	})
-	return &world{T: t, server: s, store: store, client: contract.Load(t).Recorder(t, transport).Client()}
+	return &world{T: t, server: s, store: store, client: contract.Load(t).Recorder(t, transport).Client(), pipes: listener}
 }
 
 // run has the server follow its store until the test ends.
