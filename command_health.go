@@ -52,7 +52,7 @@ func ownHealth(listen string, secure bool) (string, error) {
 		return "", usagef("PRESENTLY_LISTEN: %q is no address", listen)
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "localhost"
+		host = "127.0.0.1" // an image from scratch has no /etc/hosts to know localhost by
 	}
 	scheme := "http"
 	if secure {

@@ -28,6 +28,7 @@ const (
 	headerTimeout = 5 * time.Second // for the head of a request to arrive; handlers bound bodies
 	idleTimeout   = 2 * time.Minute // longer than load balancers keep a connection (60 to 75 s), so that they close first
 	headerBytes   = 32 << 10        // a token of 8 KiB and a stream's hundred users fit
+	http2Stuck    = 5 * time.Second // for a connection of which nothing is read; a stream has a deadline of its own
 	adviseEvery   = 5 * time.Second // while Redis does not answer
 	lastRequests  = 5 * time.Second // for what is under way when the streams have ended
 )
@@ -131,6 +132,7 @@ func newServer(c config, h http.Handler, life context.Context, log *slog.Logger)
 		BaseContext: func(net.Listener) context.Context { return life },
 		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug), // handshakes that strangers break off
 		Protocols:   new(http.Protocols),
+		HTTP2:       &http.HTTP2Config{WriteByteTimeout: http2Stuck},
 	}
 	s.Protocols.SetHTTP1(true)
 	if c.tls == nil {

@@ -77,6 +77,10 @@ func loadConfig(fs *flag.FlagSet, args, environ []string) (config, error) {
 	readTLS(r, &c)
 	readTokens(r, &c)
 	readListen(r, &c)
+	if !r.isGiven("SWEEP") {
+		// A sweep tells by the last one's age whether the store was away. Where sessions live shortly, a second is too coarse for that.
+		c.sweep = min(c.sweep, max(c.policy.TTL/10, 10*time.Millisecond))
+	}
 	if c.development && !r.isGiven("DRAIN") {
 		c.drain = time.Second // there is no other instance to go to
 	}

@@ -54,7 +54,7 @@ var settings = []setting{
 	{"Presence", "HEARTBEAT", "duration", "", "what clients are asked to keep to; none: a third of the TTL, at most 30s"},
 	{"Presence", "GRACE", "duration", "10s", "from leaving to being offline, so that a reload is no leaving"},
 	{"Presence", "IDLE_AFTER", "duration", "5m", "without input for so long, a session counts as away"},
-	{"Presence", "SWEEP", "duration", "1s", "how often sessions are looked for that are over"},
+	{"Presence", "SWEEP", "duration", "1s", "how often sessions are looked for that are over; by default at most a tenth of the TTL"},
 	{"Presence", "TYPING_TTL", "duration", "6s", "how long a typing mark lasts, 1s to 30s; there is no typing in this version yet"},
 
 	{"Streams", "COALESCE", "duration", "250ms", "least time between two flushes of one stream, 0s to 10s"},

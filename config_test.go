@@ -92,6 +92,9 @@ func TestSmallTimesAreForTests(t *testing.T) {
 }
 
 func TestFlagWinsOverEnvironment(t *testing.T) {
+	if c := loadGood(t, "PRESENTLY_TTL=2s"); c.sweep != 200*time.Millisecond {
+		t.Errorf("a TTL of 2 s is swept every %v, want a tenth of it", c.sweep)
+	}
 	c, err := load(t, []string{"--ttl=80s", "-grace", "3s", "--heartbeat="}, "PRESENTLY_TTL=70s", "PRESENTLY_HEARTBEAT=nonsense", "PRESENTLY_REDIS_URL=")
 	if err != nil {
 		t.Fatal(err)

@@ -135,6 +135,7 @@ type program struct {
 	lines  chan string   // of stdout, as they come; closed at the end
 	done   chan struct{} // closed when the process has ended
 	err    error         // how; read after done
+	asked  bool          // to stop; a second time would end it at once
 	killed bool          // by the test, on purpose
 }
 
@@ -182,8 +183,16 @@ func (p *program) signal(s syscall.Signal) {
 
 // stop asks the process to end and returns its exit status. One that does not end in time is killed, which is a status, too.
 func (p *program) stop() int {
-	p.signal(syscall.SIGTERM)
+	p.ask()
 	return p.wait(stopping)
+}
+
+// ask is SIGTERM.
+func (p *program) ask() {
+	if !p.asked {
+		p.asked = true
+		p.signal(syscall.SIGTERM)
+	}
 }
 
 func (p *program) wait(limit time.Duration) int {

@@ -72,7 +72,7 @@ func TestAfterRandomPlayEveryWatcherKnowsWhatRESTSays(t *testing.T) {
 		for _, i := range instances {
 			for _, p := range i.as(viewers[n]).sees(users...) {
 				if got := w.newest(p.UserID); look(got) != look(p) {
-					t.Errorf("%s has seen last\n%s, but REST says\n%s", viewers[n], show(got), show(p))
+					t.Fatalf("%s has seen last\n%s, but REST says\n%s", viewers[n], show(got), show(p))
 				}
 			}
 		}

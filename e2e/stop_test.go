@@ -3,7 +3,6 @@ package e2e
 import (
 	"net/http"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
 
@@ -22,7 +21,7 @@ func TestStoppingAnInstanceMovesItsStreamsAndMakesNobodyOffline(t *testing.T) {
 	for _, viewer := range []string{"v1", "v2", "v3", "v4"} {
 		here = append(here, a.as(viewer).watch("ada"))
 	}
-	a.program.signal(syscall.SIGTERM)
+	a.program.ask()
 	waitUntil(t, "the first stream has ended", func() bool {
 		for _, w := range here {
 			select {
@@ -63,7 +62,7 @@ func TestStreamsOfAnInstanceThatWasStoppedGoOnAtAnother(t *testing.T) {
 	a, b := startPair(t, redistest.Start(t).URL())
 	a.as("ada").beat("session-1")
 	w := a.as("eve").watch("ada", "ben")
-	a.program.signal(syscall.SIGTERM)
+	a.program.ask()
 	w.await("reconnect")
 	b.as("ben").beat("session-1")
 	again := b.as("eve").open(w.lastID(), "ada", "ben")

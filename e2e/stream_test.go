@@ -265,8 +265,8 @@ func (w *watching) told(user, status string) api.Presence {
 	return all[0]
 }
 
-// quiet shows that nothing is told to any of the streams until the store's clock is past a moment (µs): somebody whom all of them watch, with
-// a live session, changes again and again, and nothing but that arrives. Messages of one lane stay in order; the lanes are close enough to
+// quiet shows that nothing is told to any of the streams until the store's clock is past a moment (µs): somebody whom all of them watch
+// changes again and again, and nothing but that arrives. Messages of one lane stay in order; the lanes are close enough to
 // each other that one round more shows what another lane had to tell.
 func quiet(until int64, canary *person, streams ...*watching) {
 	t := canary.at.t
@@ -276,7 +276,7 @@ func quiet(until int64, canary *person, streams ...*watching) {
 		if streams[0].newest(canary.user).Status == api.StatusBusy {
 			state = "online"
 		}
-		canary.beat("canary-session", fmt.Sprintf(`"state":%q`, state))
+		canary.beat("canary-session", `"visibility":"hidden"`, fmt.Sprintf(`"state":%q`, state)) // hidden ones live longer
 		passed := true
 		for _, w := range streams {
 			passed = w.told(canary.user, state).Rev > until && passed

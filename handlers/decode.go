@@ -38,17 +38,29 @@ func decode[T any](w http.ResponseWriter, r *http.Request, limit int64) (T, erro
 	if err != nil {
 		return v, err
 	}
-	return v, unmarshal(body, &v)
+	err = unmarshal(body, &v)
+	return v, err
+}
+
+// bodiesInTime gives the body of each request, whether somebody reads it or net/http throws it away after the answer, a while to arrive:
+// a client that stops in its middle would hold the connection for ever.
+func bodiesInTime(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)) //nolint:errcheck // a recorder in a test has none
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
 		return nil, failf(api.ProblemCodeUnsupportedMediaType, "Send the body without Content-Encoding.")
 	}
-	rc := http.NewResponseController(w)
-	rc.SetReadDeadline(time.Now().Add(bodyTimeout)) //nolint:errcheck // a recorder in a test has none
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	rc.SetReadDeadline(time.Time{}) //nolint:errcheck // see above
+	if err == nil {
+		http.NewResponseController(w).SetReadDeadline(time.Time{}) //nolint:errcheck // a recorder in a test has none
+	}
 	var tooLarge *http.MaxBytesError
 	if err != nil && !errors.As(err, &tooLarge) {
 		return nil, &failure{code: api.ProblemCodeMalformedJSON, detail: "The body did not arrive whole.", cause: err}

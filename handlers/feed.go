@@ -24,8 +24,9 @@ func userKey(user string) sse.Key { return sse.Key{Kind: kindUser, ID: user} }
 type feed struct {
 	hub   *sse.Hub
 	clock func() time.Time // the store's
+	seen  func() time.Time // the moment up to which it has been followed
 	lost  atomic.Bool
-	since atomic.Value // api.Time, when it was lost
+	since atomic.Value // api.Time, up to when everything was seen
 }
 
 // apart is the variant of viewers who see something that nobody else of their class does: those who are blocked, or were.
@@ -66,12 +67,15 @@ func (f *feed) Changed(e *presence.Entry) {
 	}
 }
 
-// attach shows a user to a stream from now on. It is called by the board, so that nothing falls between the view and what follows.
-func (f *feed) attach(s *sse.Stream, e *presence.Entry) {
+// attach shows a user to a stream from now on, beginning with the frame that it returns. It is called by the board, so that nothing falls
+// between the view and what follows.
+func (f *feed) attach(s *sse.Stream, e *presence.Entry) *sse.Frame {
 	key := userKey(e.Record.User)
 	v := variantOf(e.Record, s.Reader())
 	f.hub.Watch(s, key, v)
-	s.Offer(key, v, f.frameFor(e, s.Reader()))
+	frame := f.frameFor(e, s.Reader())
+	s.Offer(key, v, frame)
+	return frame
 }
 
 // regroup moves the streams whose viewers' relation to the user has changed, and shows them what they may see from now on.
@@ -135,7 +139,7 @@ func frameOf(view presence.View, rev, now presence.Version) *sse.Frame {
 
 // Lost implements presence.Listener.
 func (f *feed) Lost() {
-	f.since.Store(formatTime(f.clock()))
+	f.since.Store(formatTime(f.seen()))
 	f.lost.Store(true)
 	f.hub.Broadcast(f.degraded())
 }

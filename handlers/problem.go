@@ -82,9 +82,9 @@ func failureOf(err error) *failure {
 	case errors.Is(err, errTokenMissing):
 		return &failure{code: api.ProblemCodeMissingToken, detail: "Send a token as Authorization: Bearer, or in the cookie presently.", cause: err}
 	case errors.Is(err, errTokenExpired):
-		return &failure{code: api.ProblemCodeTokenExpired, detail: "Get a fresh token and try again.", cause: err}
+		return &failure{code: api.ProblemCodeTokenExpired, detail: "Get a fresh token and try again: " + tokenFault(err, errTokenExpired) + ".", cause: err}
 	case errors.Is(err, errTokenInvalid):
-		return &failure{code: api.ProblemCodeInvalidToken, detail: "Get another token: " + tokenFault(err) + ".", cause: err}
+		return &failure{code: api.ProblemCodeInvalidToken, detail: "Get another token: " + tokenFault(err, errTokenInvalid) + ".", cause: err}
 	case errors.As(err, &tooLarge):
 		return &failure{code: api.ProblemCodeBodyTooLarge, detail: fmt.Sprintf("Send at most %d bytes.", tooLarge.Limit), cause: err}
 	case errors.Is(err, presence.ErrTooManySessions):
@@ -99,9 +99,9 @@ func failureOf(err error) *failure {
 	return &failure{code: api.ProblemCodeInternal, detail: "Try again, and tell us the requestId if it stays.", cause: err}
 }
 
-// tokenFault is what may be said of why a token is invalid: our own words, never the token's.
-func tokenFault(err error) string {
-	detail, _ := strings.CutPrefix(err.Error(), errTokenInvalid.Error()+": ")
+// tokenFault is what may be said of why a token is refused: our own words, never the token's.
+func tokenFault(err, kind error) string {
+	detail, _ := strings.CutPrefix(err.Error(), kind.Error()+": ")
 	return detail
 }
 
@@ -111,7 +111,7 @@ func retryAfter() time.Duration { return time.Duration(1+rand.IntN(5)) * time.Se
 // fail answers a request with an error.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
-		return // nobody is there to be told
+		panic(http.ErrAbortHandler) // nobody is there to be told; saying nothing would be a 200
 	}
 	f := failureOf(err)
 	p := f.problem(r)
@@ -129,11 +129,19 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 
 func (f *failure) problem(r *http.Request) api.Problem {
 	known := problems[f.code]
-	path := r.URL.EscapedPath()
 	return api.Problem{
 		Type: "/docs#problem-" + string(f.code), Title: known.title, Status: int32(known.status),
-		Code: f.code, Detail: f.detail, Errors: f.fields, Instance: &path, RequestID: requestID(r.Context()),
+		Code: f.code, Detail: f.detail, Errors: f.fields, Instance: instance(r), RequestID: requestID(r.Context()),
 	}
+}
+
+// instance is the path of a request, as a reference. A path that begins with two slashes would be one to a host of that name.
+func instance(r *http.Request) *string {
+	path := r.URL.EscapedPath()
+	if strings.HasPrefix(path, "//") {
+		return nil
+	}
+	return &path
 }
 
 // headers sets what a client needs to know besides the body.
@@ -161,6 +169,6 @@ func (f *failure) headers(h http.Header, status int) {
 
 func (s *Server) logFailure(r *http.Request, f *failure, p api.Problem) {
 	if p.Status >= http.StatusInternalServerError && f.code != api.ProblemCodeDraining {
-		s.log.ErrorContext(r.Context(), "request failed", "code", f.code, "method", r.Method, "path", p.Instance, "requestId", p.RequestID, "error", f.cause)
+		s.log.ErrorContext(r.Context(), "request failed", "code", f.code, "method", r.Method, "path", r.URL.EscapedPath(), "requestId", p.RequestID, "error", f.cause)
 	}
 }

@@ -65,9 +65,18 @@ func New(opts Options) *Server {
 	s.sealer.secret = opts.Tracker.Secret
 	s.feed = &feed{hub: s.hub}
 	s.board = presence.NewBoard(opts.Tracker.Store, s.feed)
-	s.feed.clock = s.board.Clock
+	s.feed.clock, s.feed.seen = s.board.Clock, s.seen
 	s.router = s.routes()
 	return s
+}
+
+// seen is the moment of the store up to which everything has been heard.
+func (s *Server) seen() time.Time {
+	now := s.board.Clock()
+	if heard := now.Add(-s.board.Silence()); heard.Unix() > 0 {
+		return heard
+	}
+	return now // nothing has been heard yet
 }
 
 // Run keeps the board in step with the store until ctx ends.
@@ -86,7 +95,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.router.Se
 
 func (s *Server) routes() http.Handler {
 	r := chi.NewRouter()
-	r.Use(identify, s.recoverer)
+	r.Use(identify, s.recoverer, bodiesInTime)
 	if len(s.opts.Origins) > 0 {
 		r.Use(cors.Handler(cors.Options{
 			AllowedOrigins:   s.opts.Origins,
@@ -280,6 +289,9 @@ func (s *Server) recoverer(next http.Handler) http.Handler {
 				panic(v)
 			}
 			s.log.ErrorContext(r.Context(), "panic", "value", v, "requestId", requestID(r.Context()), "stack", string(debug.Stack()))
+			if w.Header().Get("Content-Type") == "text/event-stream" {
+				panic(http.ErrAbortHandler) // the stream has begun: its reader is told by its being cut
+			}
 			s.fail(w, r, fmt.Errorf("panic: %v", v))
 		}()
 		next.ServeHTTP(w, r)

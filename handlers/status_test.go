@@ -177,6 +177,10 @@ func TestTheInvisibleAreOfflineToOthersEverywhere(t *testing.T) {
 
 		w.choose("ada", `{"status":"invisible"}`)
 		w.ask("off", "DELETE", "/v1/presence/me/sessions/session-1", "")
+		time.Sleep(time.Second)
+		hidden := w.watch("bob", "user=ada")
+		_, _, last := hidden.started()
+		hidden.cancel()
 		if p := stranger.presence(); p.Status != api.StatusOffline {
 			w.Fatalf("a stranger sees %+v", p)
 		}
@@ -224,6 +228,10 @@ func TestTheInvisibleAreOfflineToOthersEverywhere(t *testing.T) {
 				w.Errorf("step %d: hidden\n%s\ngone\n%s", step, ada, off)
 			}
 			stranger.nothing(2 * time.Second)
+			back := w.watch("bob", "user=ada", "Last-Event-ID: "+last.id)
+			back.next("hello")
+			back.nothing(time.Second)
+			back.cancel()
 		}
 		if p := as[api.Presence](w, w.ask("ada", "GET", "/v1/presence/me", ""), http.StatusOK); p.Status != api.StatusInvisible {
 			w.Errorf("to herself: %+v", p)

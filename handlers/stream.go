@@ -82,8 +82,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening) error
 	}
 	since, resumed := place.read(o.lastID)
 	var views views
-	var stream *sse.Stream
-	stream = s.hub.NewStream(sse.Options{
+	stream := s.hub.NewStream(sse.Options{
 		Coalesce: s.opts.Coalesce, Comment: commentEvery, Ping: pingEvery,
 		Reader: o.who.User, Watches: len(o.users),
 		PingEvent: func() sse.Event {
@@ -104,12 +103,11 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening) error
 	})
 	defer stream.Close()
 
-	views.at = make(map[string]presence.Version, len(o.users))
+	views.first = make(map[string]view, len(o.users))
 	err = s.board.Watch(r.Context(), o.users, func(e *presence.Entry) {
-		view := e.Record.ViewFor(o.who.User, e.Now)
-		views.at[e.Record.User] = view.Version
+		seen := e.Record.ViewFor(o.who.User, e.Now)
 		resumed = resumed && e.Record.Head.Epoch < int64(since) // else the store has lost data since
-		s.feed.attach(stream, e)
+		views.first[e.Record.User] = view{version: seen.Version, frame: s.feed.attach(stream, e)}
 	})
 	if err != nil {
 		return err
@@ -128,17 +126,23 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening) error
 	return nil
 }
 
-// views remembers what version of each user's view a stream began with.
+// views remembers how each user was when a stream began to watch him.
 type views struct {
 	users []string
-	at    map[string]presence.Version
+	first map[string]view
 }
 
-// changedSince keeps the frames whose view has changed since a moment.
+type view struct {
+	version presence.Version
+	frame   *sse.Frame
+}
+
+// changedSince keeps the frames whose view has changed since a moment. A frame that is not the first has come between watching and the
+// opening, so it is news, whatever the version of the first was.
 func (v *views) changedSince(since presence.Version, frames []*sse.Frame) []*sse.Frame {
 	var changed []*sse.Frame
 	for i, f := range frames {
-		if v.at[v.users[i]] > since {
+		if first := v.first[v.users[i]]; first.version > since || first.frame != f {
 			changed = append(changed, f)
 		}
 	}
@@ -257,12 +261,12 @@ func (s *Server) Drain(ctx context.Context) error {
 	start := time.Now()
 	for i, stream := range streams {
 		stream.End(reconnect(api.ReconnectReasonDrain, time.Second))
+		if i+1 == len(streams) || s.hub.Len() == 0 {
+			break // nothing comes after the last
+		}
 		due := start.Add(window * time.Duration(i+1) / time.Duration(len(streams)))
 		if err := sleep(ctx, time.Until(due)); err != nil {
 			return err
-		}
-		if s.hub.Len() == 0 {
-			return nil
 		}
 	}
 	for s.hub.Len() > 0 {

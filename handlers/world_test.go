@@ -31,6 +31,7 @@ type world struct {
 	*testing.T
 	server *Server
 	client *http.Client
+	pipes  *pipes
 	store  presence.Store
 }
 
@@ -86,9 +87,10 @@ func newWorld(t *testing.T, store presence.Store) *world {
 	transport := &http.Transport{DialContext: listener.dial}
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
-		web.Close() //nolint:errcheck // a test
+		web.Close()             //nolint:errcheck // a test
+		time.Sleep(time.Second) // for connections whose body was not read to its end, over which net/http lingers
 	})
-	return &world{T: t, server: s, store: store, client: contract.Load(t).Recorder(t, transport).Client()}
+	return &world{T: t, server: s, store: store, client: contract.Load(t).Recorder(t, transport).Client(), pipes: listener}
 }
 
 // run has the server follow its store until the test ends.
@@ -159,6 +161,7 @@ type reply struct {
 	status int
 	header http.Header
 	body   []byte
+	close  bool // with "Connection: close", which is for the client's transport and no longer in header
 }
 
 // ask sends a request as a user; an empty user sends no token. headers are "Name: value".
@@ -192,7 +195,7 @@ func (w *world) ask(user, method, path, body string, headers ...string) reply {
 	if err != nil {
 		w.Fatal(err)
 	}
-	return reply{res.StatusCode, res.Header, got}
+	return reply{res.StatusCode, res.Header, got, res.Close}
 }
 
 // as decodes a reply that must have a status.

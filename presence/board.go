@@ -26,9 +26,10 @@ type Source interface {
 }
 
 // Listener is told by a Board what happens to watched users. Calls about users of one lane come one at a time; none may block,
-// or call the board.
+// or call the board or its store.
 type Listener interface {
-	// Changed says that the entry's record has changed, or that an expiry that it shows has passed.
+	// Changed says that the entry's record may have changed, or that an expiry that it shows has passed. An entry that has no watcher
+	// yet, or none any more, is told of too.
 	Changed(e *Entry)
 	// Lost and Found say that the board can no longer, or again, keep in step with the store.
 	Lost()
@@ -46,6 +47,7 @@ type Entry struct {
 	watchers int
 	idleAt   Version       // when the last watcher left
 	noted    bool          // the entry stands in its lane's idle
+	sure     Version       // the store time up to which Record has all changes
 	expires  Version       // what the entry stands in the lane's expiries with
 	place    int           // where; -1: not there
 	ready    chan struct{} // closed once Record has been read, or could not be
@@ -84,6 +86,7 @@ type boardLane struct {
 	beacon   Version // of the last beacon while nothing was missing: all changes up to it have been heard
 	clock    Version // the newest time heard of
 	held     Version // until then the store's silence about somebody is no evidence; 0: no hold
+	doubt    bool    // the store may have lost what is believed here; till the hold is over and all has been read again
 	entries  map[string]*Entry
 	idle     []idling // left by their last watcher, each entry at most once; some have found new ones since
 	expiries expiries
@@ -185,7 +188,8 @@ func (l *boardLane) note(e *Entry) {
 	}
 }
 
-// Heard is the time up to which all changes to any of the users have been heard; 0 where there is none yet.
+// Heard is the time up to which all changes to any of the users have been heard: 0 where nothing can be said, because a lane has not been
+// heard yet, or because what is believed here may be lost in the store, so that nobody else could tell how it goes on.
 func (b *Board) Heard(users []string) Version {
 	least := never
 	seen := make(map[int]bool, len(b.lanes))
@@ -205,6 +209,9 @@ func (b *Board) Heard(users []string) Version {
 func (l *boardLane) beaconTime() Version {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.doubt {
+		return 0
+	}
 	return l.beacon
 }
 
@@ -305,7 +312,7 @@ func (b *Board) settle(r Record) bool {
 	for _, c := range e.pending {
 		r = r.Apply(c)
 	}
-	e.Record, e.pending, e.loaded = r, nil, true
+	e.Record, e.sure, e.pending, e.loaded = r, r.AsOf, nil, true
 	l.expect(e)
 	close(e.ready)
 	return true
@@ -386,7 +393,7 @@ func (b *Board) Changed(c Change) {
 	l := &b.lanes[c.Lane]
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.move(c.Head, c.Version)
+	b.move(l, c.Head, c.Version)
 	e := l.entries[c.User]
 	if e == nil {
 		return
@@ -399,6 +406,9 @@ func (b *Board) Changed(c Change) {
 		return
 	}
 	e.Record = e.Record.Apply(c)
+	if !l.stale() { // else an earlier change may be missing
+		e.sure = e.Record.AsOf
+	}
 	b.tell(l, e)
 }
 
@@ -416,13 +426,14 @@ func (b *Board) Beacon(n Beacon) {
 	l := &b.lanes[n.Lane]
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.move(n.Head, n.Now)
+	b.move(l, n.Head, n.Now)
 	if l.held != 0 && n.Held == 0 {
 		// While the lane was held, what the store had lost was no evidence. Now it is.
 		b.readAgain(l)
 	}
 	l.held = n.Held
 	if !l.stale() { // else there may be earlier changes yet to be told
+		l.doubt = l.doubt && l.held != 0
 		l.beacon = max(l.beacon, n.Now)
 		for len(l.expiries) > 0 && l.expiries[0].expires <= l.clock {
 			b.tell(l, l.expiries[0]) // which moves it, or takes it out
@@ -439,13 +450,16 @@ func (b *Board) tell(l *boardLane, e *Entry) {
 }
 
 // move notes how far the lane has come and what time it is there.
-func (l *boardLane) move(head Head, now Version) {
+func (b *Board) move(l *boardLane, head Head, now Version) {
 	l.clock = max(l.clock, now)
 	if !head.After(l.head) {
 		return
 	}
+	if l.head == (Head{}) && len(l.entries) > 0 {
+		b.readAgain(l) // they were read before anything could be heard
+	}
 	if head.Epoch != l.head.Epoch && l.head.Epoch != 0 {
-		l.held = never // ends it, until a beacon says when
+		l.held, l.doubt = never, true // until a beacon says how long
 	}
 	l.head = head
 	l.tellMoved()
@@ -619,12 +633,12 @@ func (b *Board) refresh(r Record) {
 		return
 	}
 	if r.Head.Epoch > max(e.Record.Head.Epoch, l.head.Epoch) {
-		l.held = never // as by the first message of the new epoch, which is still on its way
+		l.held, l.doubt = never, true // as by the first message of the new epoch, which is still on its way
 	}
 	if l.held != 0 {
-		r = r.besides(e.Record)
+		r = r.besides(e.Record, e.sure)
 	}
-	e.Record = r
+	e.Record, e.sure = r, r.AsOf
 	b.tell(l, e)
 }
 

@@ -16,7 +16,7 @@ import (
 // onLedger tells a story of a board of one lane that Run keeps, on virtual time.
 func onLedger(t *testing.T, tell func(t *testing.T, l *ledger)) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLedger(t, 1)
+		l := newLedger(1)
 		start(t, l.board.Run)
 		l.board.Beacon(l.beacon(0, 0))
 		tell(t, l)
@@ -394,7 +394,7 @@ func TestAnOlderReadDoesNotUndoAChange(t *testing.T) {
 
 func TestFoundIsToldWhenAllLanesAreReadAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLedger(t, 3)
+		l := newLedger(3)
 		start(t, l.board.Run)
 		l.mustWatch(t, "a0", "b1", "c2")
 		l.ear.want(t, "a0=offline", "b1=offline", "c2=offline")
@@ -491,6 +491,29 @@ func TestWhoIsGoneWithTheStoresDataStaysUntilTheHoldEnds(t *testing.T) {
 		l.endHold()
 		l.mustWatch(t, "ada", "bob")
 		l.ear.wantLast(t, "ada=offline", "bob=online")
+	})
+}
+
+// An id from a time in which the store had lost somebody would say that he was seen as he is believed to be; and where the hold ends while
+// the client is away, nobody could tell it that he is gone: the store does not know of him.
+func TestNothingIsHeardForSureUntilAHoldAfterALossIsOver(t *testing.T) {
+	onLedger(t, func(t *testing.T, l *ledger) {
+		l.say("ada", presence.Busy)
+		l.mustWatch(t, "ada")
+		heard := func() bool { return l.board.Heard([]string{"ada"}) != 0 }
+		if !heard() {
+			t.Fatal("nothing heard before the loss")
+		}
+		l.lose()
+		l.hold()
+		if heard() {
+			t.Error("heard for sure during the hold")
+		}
+		l.endHold()
+		l.pass(1)
+		if !heard() {
+			t.Error("nothing heard after the hold")
+		}
 	})
 }
 
@@ -696,7 +719,7 @@ func TestWhoIsWatchedOnAndOffHoldsUpNobody(t *testing.T) {
 
 func TestHeardIsTheLeastBeacon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLedger(t, 3)
+		l := newLedger(3)
 		tell := func(lane int, now presence.Version) {
 			l.board.Beacon(presence.Beacon{Lane: lane, Head: at(0), Now: now})
 		}
@@ -759,7 +782,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l := newLedger(t, 1)
+				l := newLedger(1)
 				l.mustWatch(t, "ada")
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan error, 1)

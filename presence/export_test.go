@@ -36,4 +36,4 @@ func (b *Board) count(of func(*boardLane) int) (n int) {
 }
 
 // Besides is what is believed during a hold.
-func Besides(read, known Record) Record { return read.besides(known) }
+func Besides(read, known Record) Record { return read.besides(known, known.AsOf) }

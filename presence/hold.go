@@ -9,8 +9,9 @@ func TickLimit(sweep, ttl time.Duration) time.Duration {
 }
 
 // besides makes the record to be believed while a lane is held, of what was read (r) and what was known here: the store may have lost facts,
-// or have old ones back, so of each fact the newer counts. Where nothing was lost, that is what was read.
-func (r Record) besides(known Record) Record {
+// or have old ones back, so of each fact the newer counts. Where nothing was lost, that is what was read. Up to the moment sure, all
+// changes were known here.
+func (r Record) besides(known Record, sure Version) Record {
 	out := r.Clone()
 	out.Sessions = nil
 	for _, s := range r.Sessions {
@@ -18,12 +19,12 @@ func (r Record) besides(known Record) Record {
 		switch {
 		case live && k.Version > s.Version:
 			out.Set(k)
-		case live, s.Version > known.AsOf:
+		case live, s.Version > min(sure, known.Seen.Version):
 			out.Set(s)
 		}
 		// Else its end was heard here: the store has it back from an older copy.
 	}
-	if r.Seen.Version <= known.Seen.Version { // nobody says that another has ended
+	if r.Seen.Version <= sure { // no end that was not heard here
 		for _, k := range known.Sessions {
 			if _, live := r.Session(k.ID); !live {
 				out.Set(k)

@@ -59,3 +59,14 @@ func TestOfAStoreThatLostAllWhatWasKnownIsBelieved(t *testing.T) {
 		t.Errorf("at %v as of %d, want %v and %d: changes from the reading on count", got.Head, got.AsOf, lost.Head, lost.AsOf)
 	}
 }
+
+// An instance that has known the lane only since the loss has a record without facts, which is newer than a session that another instance
+// then brings back with its first version.
+func TestASessionThatIsBroughtBackAfterALossIsBelieved(t *testing.T) {
+	known := presence.Record{User: "ada", AsOf: v(hour)}
+	back := recordOf(saying("session-1", presence.Busy))
+	back.AsOf = v(2 * hour)
+	if got := presence.Besides(back, known); shown(got) != shown(back) {
+		t.Errorf("got %s\nwant %s", shown(got), shown(back))
+	}
+}

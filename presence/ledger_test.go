@@ -29,7 +29,7 @@ type ledger struct {
 	before, after func()
 }
 
-func newLedger(t *testing.T, lanes int) *ledger {
+func newLedger(lanes int) *ledger {
 	l := &ledger{lanes: lanes, heads: make([]presence.Head, lanes), version: v(0), records: map[string]presence.Record{}}
 	for i := range l.heads {
 		l.heads[i].Epoch = 1

@@ -100,7 +100,8 @@ type Beaten struct {
 // Amendment makes the facts that change a record, as of a moment, with v for the versions of what they change.
 type Amendment func(r Record, now time.Time, v Version) ([]Fact, error)
 
-// Head is how far a lane has come. An epoch begins when the store has lost data or time; changes are numbered 1, 2, 3, … within it.
+// Head is how far a lane has come. An epoch begins when the store has lost data or time, and is named by the moment when it began (a Version)
+// or later; changes are numbered 1, 2, 3, … within it.
 type Head struct {
 	Epoch int64
 	Seq   int64
@@ -146,7 +147,8 @@ type Beacon struct {
 type Feed interface {
 	Changed(Change)
 	Beacon(Beacon)
-	// Missed says that changes of the lane may have been lost: what is watched there must be read again.
+	// Missed says that changes of the lane may have been lost: what is watched there must be read again. It comes before anything that is
+	// heard after the loss.
 	Missed(lane int)
 	// Lost and Found say that this instance has lost the store, or has it again. Found is preceded by Missed for each lane.
 	Lost()

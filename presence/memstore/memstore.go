@@ -37,7 +37,7 @@ type Store struct {
 	users   map[string]*user
 	live    deadlines // all live sessions
 	head    presence.Head
-	version presence.Version // the highest given
+	version presence.Version // the highest given, or told as a moment
 	tick    time.Time        // of the last sweep
 	held    time.Time
 }
@@ -144,9 +144,10 @@ func (s *Store) read(name string) presence.Record {
 	return r
 }
 
-// asOf is a moment that is no later than now, and earlier than the version of any later change.
+// asOf is a moment that is no later than now, and earlier than the version of any later change, even where the clock is set back.
 func (s *Store) asOf() presence.Version {
-	return max(s.version, presence.VersionAt(time.Now())-1)
+	s.version = max(s.version, presence.VersionAt(time.Now())-1)
+	return s.version
 }
 
 // write is one change in the making: the facts that it sets, and the version that they get.

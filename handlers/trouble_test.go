@@ -1,0 +1,243 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/presently/presently/api"
+	"github.com/presently/presently/presence"
+	"github.com/presently/presently/presence/memstore"
+)
+
+// moody is a store that can be told to get into trouble.
+type moody struct {
+	*memstore.Store
+	trouble atomic.Pointer[func() error] // what happens instead; it may panic
+	onLane  atomic.Pointer[func()]
+}
+
+func (m *moody) mood(do func() error) { m.trouble.Store(&do) }
+
+func (m *moody) try() error {
+	if do := m.trouble.Load(); do != nil && *do != nil {
+		return (*do)()
+	}
+	return nil
+}
+
+func (m *moody) Beat(ctx context.Context, b presence.Beat) (presence.Beaten, error) {
+	if err := m.try(); err != nil {
+		return presence.Beaten{}, err
+	}
+	return m.Store.Beat(ctx, b)
+}
+
+func (m *moody) Leave(ctx context.Context, user, session string, grace time.Duration) error {
+	if err := m.try(); err != nil {
+		return err
+	}
+	return m.Store.Leave(ctx, user, session, grace)
+}
+
+func (m *moody) End(ctx context.Context, user, session string) error {
+	if err := m.try(); err != nil {
+		return err
+	}
+	return m.Store.End(ctx, user, session)
+}
+
+func (m *moody) Choose(ctx context.Context, c presence.Choice) (presence.Record, error) {
+	if err := m.try(); err != nil {
+		return presence.Record{}, err
+	}
+	return m.Store.Choose(ctx, c)
+}
+
+func (m *moody) Lookup(ctx context.Context, users []string) ([]presence.Record, error) {
+	if err := m.try(); err != nil {
+		return nil, err
+	}
+	return m.Store.Lookup(ctx, users)
+}
+
+func (m *moody) Sessions(ctx context.Context, user string) (presence.Record, error) {
+	if err := m.try(); err != nil {
+		return presence.Record{}, err
+	}
+	return m.Store.Sessions(ctx, user)
+}
+
+func (m *moody) Lane(user string) int {
+	if do := m.onLane.Load(); do != nil {
+		(*do)()
+	}
+	return m.Store.Lane(user)
+}
+
+func inMoodyWorld(t *testing.T, story func(w *world, m *moody)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		m := &moody{Store: newStore()}
+		w := newWorld(t, m)
+		w.run()
+		story(w, m)
+	})
+}
+
+// A client is to move to an instance that can see, and not all of them at once.
+func TestWhereTheStoreIsAwayClientsAreSentElsewhere(t *testing.T) {
+	inMoodyWorld(t, func(w *world, m *moody) {
+		leave := `{"leaveToken":"` + w.beat("ada", "session-1", "").LeaveToken + `"}`
+		waits := map[string]bool{}
+		for _, err := range []error{fmt.Errorf("dial redis-7.internal:6379: %w", presence.ErrUnavailable), context.DeadlineExceeded} {
+			m.mood(func() error { return err })
+			for range 5 {
+				for _, op := range append(operations, struct{ method, path, body, scope string }{"POST", "/v1/presence/leave", leave, ""}) {
+					r := w.ask("ada", op.method, op.path, op.body)
+					w.wantProblem(r, http.StatusServiceUnavailable, api.ProblemCodeStoreUnavailable)
+					wait, err := strconv.Atoi(r.header.Get("Retry-After"))
+					if err != nil || wait < 1 || wait > 5 || !r.close || strings.Contains(string(r.body), "redis") {
+						w.Errorf("%s %s: %v %s", op.method, op.path, r.header, r.body)
+					}
+					waits[r.header.Get("Retry-After")] = true
+				}
+			}
+		}
+		if len(waits) < 4 {
+			w.Errorf("everybody comes back after %v", waits)
+		}
+		for _, path := range open {
+			if r := w.ask("", "GET", path, ""); r.status != http.StatusOK {
+				w.Errorf("%s needs the store: %d", path, r.status)
+			}
+		}
+		m.mood(nil)
+		if p := w.see("bob", "ada"); p.Status != api.StatusOnline {
+			w.Errorf("%+v", p)
+		}
+	})
+}
+
+func TestReadinessDependsOnTheStoreAndHealthDoesNot(t *testing.T) {
+	inStillWorld(t, func(w *world) { // nothing has been heard of the store yet
+		w.wantProblem(w.ask("", "GET", "/readyz", ""), http.StatusServiceUnavailable, api.ProblemCodeStoreUnavailable)
+		if r := w.ask("", "GET", "/healthz", ""); r.status != http.StatusOK {
+			w.Fatalf("%d", r.status)
+		}
+		heard := func() { w.server.board.Beacon(presence.Beacon{Now: presence.VersionAt(time.Now())}) }
+		heard()
+		time.Sleep(worldPolicy.TTL / 3)
+		if r := w.ask("", "GET", "/readyz", ""); r.status != http.StatusOK {
+			w.Fatalf("after a third of a TTL: %d", r.status)
+		}
+		time.Sleep(time.Millisecond)
+		w.wantProblem(w.ask("", "GET", "/readyz", ""), http.StatusServiceUnavailable, api.ProblemCodeStoreUnavailable)
+		if r := w.ask("", "GET", "/healthz", ""); r.status != http.StatusOK {
+			w.Fatalf("%d", r.status)
+		}
+		heard()
+		if r := w.ask("", "GET", "/readyz", ""); r.status != http.StatusOK {
+			w.Fatalf("heard again: %d", r.status)
+		}
+	})
+}
+
+// What went wrong inside is for the log: it may name hosts, users, queries.
+func TestAFaultOfOursIsShownAsNothing(t *testing.T) {
+	for name, fault := range map[string]func() error{
+		"an error": func() error { return errors.New("secret-host: WRONGTYPE") },
+		"a panic":  func() error { panic("secret-host: nil map") },
+	} {
+		inMoodyWorld(t, func(w *world, m *moody) {
+			m.mood(fault)
+			for _, op := range operations {
+				r := w.ask("ada", op.method, op.path, op.body)
+				w.wantProblem(r, http.StatusInternalServerError, api.ProblemCodeInternal)
+				if strings.Contains(string(r.body), "secret") {
+					w.Errorf("%s, %s %s: %s", name, op.method, op.path, r.body)
+				}
+			}
+			m.mood(nil)
+			if p := w.see("bob", "ada"); p.Status != api.StatusOffline { // and the process lives
+				w.Errorf("%+v", p)
+			}
+			for range 2 * streamsAUser { // and what failed holds no stream
+				s := w.watch("ada", "user=bob")
+				s.started()
+				s.cancel()
+				synctest.Wait()
+			}
+			if got := w.server.hub.Len(); got != 0 {
+				w.Errorf("%s: %d streams remain", name, got)
+			}
+		})
+	}
+}
+
+// A handler that returns without an answer has said 200.
+func TestWhereTheRequestHasEndedAFailureIsNoSuccess(t *testing.T) {
+	inMoodyWorld(t, func(w *world, m *moody) {
+		ctx, cancel := context.WithCancel(w.Context())
+		m.mood(func() error { cancel(); return ctx.Err() })
+		req := httptest.NewRequestWithContext(ctx, "PUT", "/v1/presence/status", body(`{"status":"busy"}`))
+		req.Header.Set("Authorization", "Bearer "+token("ada", nil))
+		req.Header.Set("Content-Type", "application/json")
+		defer func() {
+			if v := recover(); v != http.ErrAbortHandler {
+				w.Errorf("the handler ended with %v", v)
+			}
+		}()
+		w.server.ServeHTTP(httptest.NewRecorder(), req)
+	})
+}
+
+// Nothing but cutting it tells a client that a stream has come to harm: it would take a problem document for fields that it does not know.
+func TestAPanicEndsItsOwnStreamAndNoOther(t *testing.T) {
+	inMoodyWorld(t, func(w *world, m *moody) {
+		other := w.watch("eve", "user=bea")
+		other.started()
+		req, _ := http.NewRequest("GET", "http://presently/v1/stream?user=ada", nil)
+		req.Header.Set("Authorization", "Bearer "+token("bob", nil))
+		res, err := w.client.Do(req)
+		if err != nil {
+			w.Fatal(err)
+		}
+		read := make(chan error, 1)
+		var text []byte
+		go func() {
+			var err error
+			text, err = io.ReadAll(res.Body)
+			read <- err
+		}()
+		time.Sleep(time.Second)
+		var once atomic.Bool
+		blow := func() {
+			if once.CompareAndSwap(false, true) {
+				panic("in the cursor")
+			}
+		}
+		m.Store.Beat(w.Context(), presence.Beat{User: "ada", Session: "session-1", State: presence.Online, TTL: worldPolicy.TTL, MaxLive: 1}) //nolint:errcheck // cannot fail
+		m.onLane.Store(&blow)
+		if err := <-read; err == nil || strings.Contains(string(text), "requestId") || strings.Count(string(text), "event: ") != 2 {
+			w.Errorf("the stream ended with %v, after\n%s", err, text)
+		}
+		m.onLane.Store(nil)
+		if got := w.server.hub.Len(); got != 1 {
+			w.Errorf("%d streams, want 1", got)
+		}
+		w.beat("bea", "session-1", "")
+		if p := other.presence(); p.Status != api.StatusOnline {
+			w.Errorf("%+v", p)
+		}
+	})
+}
