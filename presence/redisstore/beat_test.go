@@ -253,9 +253,7 @@ func TestNobodyWaitsForeverBehindAHungRedis(t *testing.T) {
 		})
 	}
 	callers.Wait()
-	if took := time.Since(began); took > patience/2 { // 1.5 s, and the start of thousands of goroutines on a machine that does other things too
-		t.Errorf("took %v", took)
-	}
+	within(t, "giving up", began, 2*time.Second)
 }
 
 func TestAFingerprintTellsApartAllThatABeatSays(t *testing.T) {
