@@ -89,8 +89,8 @@ func TestAQuietStreamIsKeptAwake(t *testing.T) {
 				w.Errorf("ping after %s: %+v", at, e)
 			}
 		}
-		if count["ping"] != 10 || count["comment"] != 10 { // 15 s after each ping
-			w.Errorf("%v, want 10 pings and 10 comments", count)
+		if count["ping"] != 10 || count["comment"] != 20 {
+			w.Errorf("%v, want 10 pings and 20 comments", count)
 		}
 	})
 }

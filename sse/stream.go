@@ -20,8 +20,8 @@ type Options struct {
 	// urgent. The first after a quiet time goes at once. Opening is a flush.
 	Coalesce time.Duration
 
-	// Comment is the time after which a stream that wrote nothing writes a
-	// comment, so that no proxy thinks it dead. 0 is never.
+	// Comment is the interval at which a comment is written, so that no proxy
+	// thinks the stream dead. 0 is never.
 	Comment time.Duration
 
 	// Ping is the interval at which PingEvent is written, whatever else is.
@@ -228,7 +228,7 @@ func (s *Stream) Run(ctx context.Context, sink Sink) error {
 type writer struct {
 	*Stream
 	sink    Sink
-	wrote   time.Time // anything
+	comment time.Time // when the next is due
 	flushed time.Time // frames that were not urgent
 	ping    time.Time // when the next is due
 }
@@ -236,7 +236,7 @@ type writer struct {
 // open writes what the stream begins with.
 func (w *writer) open() error {
 	now := time.Now()
-	w.wrote, w.ping = now, now.Add(w.opts.Ping)
+	w.comment, w.ping = now.Add(w.opts.Comment), now.Add(w.opts.Ping)
 	compose := w.opts.Opening
 	if compose == nil {
 		w.mu.Lock()
@@ -271,19 +271,26 @@ func (w *writer) flush() (ended bool, err error) {
 	w.take(b, now, due)
 
 	b.events(b.control)
+	if w.opts.Comment > 0 && !now.Before(w.comment) {
+		b.out = AppendComment(b.out, "")
+		w.comment = after(w.comment, w.opts.Comment, now)
+	}
 	if w.opts.Ping > 0 && !now.Before(w.ping) {
 		b.event(w.opts.PingEvent())
-		if w.ping = w.ping.Add(w.opts.Ping); w.ping.Before(now) {
-			w.ping = now.Add(w.opts.Ping) // do not make up for pings missed in a long write
-		}
+		w.ping = after(w.ping, w.opts.Ping, now)
 	}
 	b.frames(w.hub.kinds)
 	b.compose()
 	b.events(b.final)
-	if len(b.out) == 0 && w.opts.Comment > 0 && !now.Before(w.wrote.Add(w.opts.Comment)) {
-		b.out = AppendComment(b.out, "")
-	}
 	return b.ended, w.write(b)
+}
+
+// after is when something regular is due that was due before now. What was missed in a long write is not made up for.
+func after(due time.Time, every time.Duration, now time.Time) time.Time {
+	if due = due.Add(every); due.Before(now) {
+		due = now.Add(every)
+	}
+	return due
 }
 
 // due tells whether take would find frames or snapshots. A quiet mode would have
@@ -336,7 +343,7 @@ func (w *writer) next() (next time.Time) {
 		}
 	}
 	if w.opts.Comment > 0 {
-		sooner(w.wrote.Add(w.opts.Comment))
+		sooner(w.comment)
 	}
 	if w.opts.Ping > 0 {
 		sooner(w.ping)
@@ -363,6 +370,5 @@ func (w *writer) write(b *batch) error {
 	if err := w.sink.Write(b.out); err != nil {
 		return fmt.Errorf("write stream: %w", err)
 	}
-	w.wrote = time.Now()
 	return nil
 }
