@@ -39,6 +39,11 @@ var operations = []struct{ method, path, body, scope string }{
 	{"GET", "/v1/stream?user=ada", "", ScopeRead},
 }
 
+// granting is the header of a token of ada's for one scope alone.
+func granting(scope string) string {
+	return "Authorization: Bearer " + token("ada", map[string]any{"scope": scope})
+}
+
 // open are those that need none.
 var open = []string{"/healthz", "/readyz", "/openapi.yaml", "/docs", "/"}
 
@@ -70,21 +75,18 @@ func TestEveryOperationRefusesWhoHasNoGoodToken(t *testing.T) {
 func TestEveryOperationNeedsItsScopeAndNoOther(t *testing.T) {
 	inWorld(t, func(w *world) {
 		for _, op := range operations {
-			with := func(scope string) string {
-				return "Authorization: Bearer " + token("ada", map[string]any{"scope": scope})
-			}
 			others := strings.TrimSpace(strings.ReplaceAll("presence:read presence:write presence:stats presence:admin", op.scope, ""))
-			r := w.ask("", op.method, op.path, op.body, with(others))
+			r := w.ask("", op.method, op.path, op.body, granting(others))
 			p := w.wantProblem(r, http.StatusForbidden, api.ProblemCodeInsufficientScope)
 			want := `Bearer realm="presently", error="insufficient_scope", scope="` + op.scope + `"`
 			if got := r.header.Get("WWW-Authenticate"); got != want || !strings.Contains(p.Detail, op.scope) {
 				w.Errorf("%s %s: WWW-Authenticate %q, want %q; detail %q", op.method, op.path, got, want, p.Detail)
 			}
 			if strings.HasPrefix(op.path, "/v1/stream") {
-				w.watch("", "user=ada", with(op.scope)).started()
+				w.watch("", "user=ada", granting(op.scope)).started()
 				continue
 			}
-			if r := w.ask("", op.method, op.path, op.body, with("other:scope "+op.scope)); r.status >= 300 {
+			if r := w.ask("", op.method, op.path, op.body, granting("other:scope "+op.scope)); r.status >= 300 {
 				w.Errorf("%s %s with %s: %d %s", op.method, op.path, op.scope, r.status, r.body)
 			}
 		}

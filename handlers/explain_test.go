@@ -129,9 +129,6 @@ func TestExplainTellsByWhichSettingAViewerSeesWhatHeSees(t *testing.T) {
 
 func TestOnlyTheUserHimselfAndAdminsAreTold(t *testing.T) {
 	inWorld(t, func(w *world) {
-		with := func(scope string) string {
-			return "Authorization: Bearer " + token("ada", map[string]any{"scope": scope})
-		}
 		for _, test := range []struct{ path, scope, missing string }{
 			{"ada", "presence:read", ""},
 			{"me", "presence:read", ""},
@@ -143,7 +140,7 @@ func TestOnlyTheUserHimselfAndAdminsAreTold(t *testing.T) {
 			{"Ada", "presence:read", "presence:admin"},
 			{"..", "presence:read", "presence:admin"},
 		} {
-			r := w.ask("", "GET", "/v1/presence/"+test.path+"/explain", "", with(test.scope))
+			r := w.ask("", "GET", "/v1/presence/"+test.path+"/explain", "", granting(test.scope))
 			if test.missing == "" {
 				as[api.Explanation](w, r, http.StatusOK)
 				continue

@@ -419,7 +419,7 @@ func TestAnOldRedisBringsBackNobodyForEver(t *testing.T) {
 func TestADeadlineWithoutFactsWaitsForThem(t *testing.T) {
 	t.Parallel()
 	tape := newTape()
-	c, stop := turn(t, redistest.Start(t), tape)
+	c, stop := turn(t, redistest.Start(t).Client(t), tape)
 	defer stop()
 	i := &instance{Store: c.Store, tape: tape, t: t}
 	c.pass(storetest.TTL + time.Second) // past the first hold

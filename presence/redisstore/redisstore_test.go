@@ -39,21 +39,24 @@ type turned struct {
 	now   time.Time
 }
 
-// turn starts a store on an empty server. Its first sweep is over, and begins a hold; it makes others only when told to.
-func turn(t testing.TB, server *redistest.Server, feed presence.Feed) (c *turned, stop func()) {
+// turn starts a store on a server that it empties. Its first sweep is over, and begins a hold; it makes others only when told to. Nothing
+// of it outlives stop: histories turn thousands.
+func turn(t testing.TB, admin *redis.Client, feed presence.Feed) (c *turned, stop func()) {
 	t.Helper()
-	c = &turned{t: t, admin: server.Client(t), now: time.UnixMilli(1_795_340_465_000)}
+	c = &turned{t: t, admin: admin, now: time.UnixMilli(1_795_340_465_000)}
 	if err := c.admin.FlushAll(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	c.Store = open(t, server.URL(), Options{Partitions: 4, TTL: storetest.TTL, Sweep: time.Hour, time: turnedClock})
+	c.Store = dial(t, c.url(), Options{Partitions: 4, TTL: storetest.TTL, Sweep: time.Hour, time: turnedClock})
 	c.freeze(c.Store)
 	c.set()
 	ear := newAttentive(feed)
 	end := start(t, c.Store, ear)
 	ear.untilSwept(t, c.Store)
-	return c, func() { end(); _, _ = c.Close(), c.admin.Close() }
+	return c, func() { end(); _ = c.Close() }
 }
+
+func (c *turned) url() string { return "redis://" + c.admin.Options().Addr }
 
 // freeze lets the clocks of a store stand still between the turns, however slow the machine is.
 func (c *turned) freeze(s *Store) {
@@ -89,10 +92,10 @@ func (c *turned) set() {
 
 // conformance runs f with a fresh store each time, all on one server.
 func conformance(t *testing.T) storetest.With {
-	server := redistest.Start(t)
+	admin := redistest.Start(t).Client(t)
 	return func(t *testing.T, f func(t *testing.T, fx storetest.Fixture)) {
 		heard := storetest.NewRecorder()
-		c, stop := turn(t, server, heard)
+		c, stop := turn(t, admin, heard)
 		defer stop()
 		f(t, c.fixture(c.Store, heard))
 	}
@@ -116,12 +119,12 @@ func TestRedisstoreTellsTheHistoriesOfMemstore(t *testing.T) { storetest.Histori
 
 // What one instance does, another must not have to know.
 func TestTwoInstancesTellTheHistoriesOfMemstore(t *testing.T) {
-	server := redistest.Start(t)
+	admin := redistest.Start(t).Client(t)
 	storetest.Histories(t, func(t *testing.T, f func(t *testing.T, fx storetest.Fixture)) {
 		heard := storetest.NewRecorder()
-		c, stop := turn(t, server, heard)
+		c, stop := turn(t, admin, heard)
 		defer stop()
-		c.other = open(t, server.URL(), c.opts)
+		c.other = dial(t, c.url(), c.opts)
 		c.freeze(c.other)
 		defer c.other.Close()
 		f(t, c.fixture(&pair{Store: c.Store, other: c.other}, heard))
@@ -163,12 +166,19 @@ func (p *pair) Lookup(ctx context.Context, viewer string, users []string) ([]pre
 
 func open(t testing.TB, url string, o Options) *Store {
 	t.Helper()
+	s := dial(t, url, o)
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// dial opens a store that the test closes.
+func dial(t testing.TB, url string, o Options) *Store {
+	t.Helper()
 	o.Logger = slog.New(slog.DiscardHandler)
 	s, err := Open(t.Context(), url, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Close() })
 	return s
 }
 
