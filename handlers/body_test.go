@@ -19,6 +19,9 @@ var readers = []struct {
 	{"POST", "/v1/presence/leave", `{"leaveToken":"nonsense"}`, 16 << 10},
 	{"PUT", "/v1/presence/status", `{"status":"busy"}`, 16 << 10},
 	{"POST", "/v1/presence/query", `{"users":["ada"]}`, 1 << 20},
+	{"PUT", "/v1/presence/custom", `{"text":"Standup"}`, 16 << 10},
+	{"PUT", "/v1/presence/activity", `{"sessionId":"session-1","type":"busy"}`, 16 << 10},
+	{"PUT", "/v1/presence/privacy", `{"online":"nobody","lastSeen":"nobody","activity":"nobody","typing":"nobody"}`, 16 << 10},
 }
 
 func TestABodyMustBeOneWellFormedDocument(t *testing.T) {

@@ -162,6 +162,57 @@ func FuzzStatusBody(f *testing.F) {
 	})
 }
 
+// FuzzOwnBodies plays on what users say and decide of themselves: whatever is taken can be read back as it was said.
+func FuzzOwnBodies(f *testing.F) {
+	z := fuzz(f)
+	if _, err := z.server.tracker.Heartbeat(f.Context(), presence.Heartbeat{User: "ada", Session: "session-1"}); err != nil {
+		f.Fatal(err)
+	}
+	paths := []string{"/v1/presence/custom", "/v1/presence/activity", "/v1/presence/privacy"}
+	for i, own := range []struct {
+		good   string
+		fields []string
+	}{
+		{`"text":"Standup"`, []string{"emoji", "expiresInMs"}},
+		{`"sessionId":"session-1","type":"busy"`, []string{"target", "label", "ttlMs"}},
+		{`"online":"nobody","lastSeen":"nobody","activity":"nobody"`, []string{"typing"}},
+	} {
+		f.Add(uint8(i), "{"+own.good+"}")
+		for _, body := range nastyBodies(own.fields...) {
+			if rest, ok := strings.CutPrefix(body, "{"); ok {
+				f.Add(uint8(i), "{"+own.good+","+rest)
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, which uint8, body string) {
+		path := paths[int(which)%len(paths)]
+		r := z.ask(t, "PUT", path, body, "Content-Type: application/json")
+		if r.Code != http.StatusOK {
+			return
+		}
+		said := members(t, body)
+		if path == "/v1/presence/privacy" {
+			for name, audience := range members(t, r.Body.String()) {
+				if said[name] != audience {
+					t.Errorf("%q: %s", body, r.Body)
+				}
+			}
+			return
+		}
+		var p api.Presence
+		if err := json.Unmarshal(r.Body.Bytes(), &p); err != nil {
+			t.Errorf("%q: %v", body, err)
+		}
+		// Without a session, or with one that has just lapsed, nothing shows.
+		if c := p.Custom; path == "/v1/presence/custom" && c != nil && (c.Text != said["text"] || !isPlain(c.Text) || !isPlain(orZero(c.Emoji))) {
+			t.Errorf("%q: %s", body, r.Body)
+		}
+		if a := p.Activity; path == "/v1/presence/activity" && a != nil && (string(a.Type) != said["type"] || !isPlain(orZero(a.Target)) || !isPlain(orZero(a.Label))) {
+			t.Errorf("%q: %s", body, r.Body)
+		}
+	})
+}
+
 func FuzzQueryBody(f *testing.F) {
 	z := fuzz(f)
 	for _, body := range nastyBodies("users", "onlyOnline") {
@@ -225,6 +276,7 @@ func FuzzPath(f *testing.F) {
 	methods := []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "BREW"}
 	paths := []string{"/", "//", "/v1", "/v1/", "/v1/presence", "/v1/presence/", "/v1/presence/me", "/v1/presence/me/", "/v1/presence/me/sessions/session-1", "/v1/presence/status", "/v1/presence/leave", "/healthz", "/readyz", "/openapi.yaml", "/docs", "/docs/", "/v1/../v1/presence/me", "/v1/presence/%2e%2e", "/v1/presence/..%2f..", "/%761/presence/me", "/v1/presence/%6de", "//evil.example/%2e%2e", "/\\evil.example", "/v1/presence/ada?user=bob", "/v1/presence/{userId}", "/v1/presence/*", "/v1/stream", "*"}
 	for _, user := range slices.Concat(oddUsers, badUsers) {
+		paths = append(paths, "/v1/contacts/"+allEscaped(user), "/v1/blocks/"+url.PathEscape(user), "/v1/presence/"+allEscaped(user)+"/explain")
 		paths = append(paths, "/v1/presence/"+url.PathEscape(user), "/v1/presence/"+allEscaped(user), "/v1/presence/me/sessions/"+url.PathEscape(user))
 	}
 	for i, path := range paths {

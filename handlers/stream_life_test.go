@@ -329,8 +329,8 @@ type reborn struct {
 	epoch int64
 }
 
-func (r *reborn) Lookup(ctx context.Context, users []string) ([]presence.Record, error) {
-	records, err := r.Store.Lookup(ctx, users)
+func (r *reborn) Lookup(ctx context.Context, viewer string, users []string) ([]presence.Record, error) {
+	records, err := r.Store.Lookup(ctx, viewer, users)
 	for i := range records {
 		records[i].Head.Epoch = max(records[i].Head.Epoch, r.epoch)
 	}

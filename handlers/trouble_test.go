@@ -56,18 +56,18 @@ func (m *moody) End(ctx context.Context, user, session string) error {
 	return m.Store.End(ctx, user, session)
 }
 
-func (m *moody) Choose(ctx context.Context, c presence.Choice) (presence.Record, error) {
+func (m *moody) Amend(ctx context.Context, user string, cause presence.Cause, change presence.Amendment) (presence.Record, error) {
 	if err := m.try(); err != nil {
 		return presence.Record{}, err
 	}
-	return m.Store.Choose(ctx, c)
+	return m.Store.Amend(ctx, user, cause, change)
 }
 
-func (m *moody) Lookup(ctx context.Context, users []string) ([]presence.Record, error) {
+func (m *moody) Lookup(ctx context.Context, viewer string, users []string) ([]presence.Record, error) {
 	if err := m.try(); err != nil {
 		return nil, err
 	}
-	return m.Store.Lookup(ctx, users)
+	return m.Store.Lookup(ctx, viewer, users)
 }
 
 func (m *moody) Sessions(ctx context.Context, user string) (presence.Record, error) {
@@ -103,7 +103,7 @@ func TestWhereTheStoreIsAwayClientsAreSentElsewhere(t *testing.T) {
 			m.mood(func() error { return err })
 			for range 5 {
 				for _, op := range append(operations, struct{ method, path, body, scope string }{"POST", "/v1/presence/leave", leave, ""}) {
-					r := w.ask("ada", op.method, op.path, op.body)
+					r := w.ask("", op.method, op.path, op.body, granting(op.scope))
 					w.wantProblem(r, http.StatusServiceUnavailable, api.ProblemCodeStoreUnavailable)
 					wait, err := strconv.Atoi(r.header.Get("Retry-After"))
 					if err != nil || wait < 1 || wait > 5 || !r.close || strings.Contains(string(r.body), "redis") {
@@ -161,7 +161,7 @@ func TestAFaultOfOursIsShownAsNothing(t *testing.T) {
 		inMoodyWorld(t, func(w *world, m *moody) {
 			m.mood(fault)
 			for _, op := range operations {
-				r := w.ask("ada", op.method, op.path, op.body)
+				r := w.ask("", op.method, op.path, op.body, granting(op.scope))
 				w.wantProblem(r, http.StatusInternalServerError, api.ProblemCodeInternal)
 				if strings.Contains(string(r.body), "secret") {
 					w.Errorf("%s, %s %s: %s", name, op.method, op.path, r.body)
