@@ -170,8 +170,8 @@ func (t *Tracker) SetBlock(ctx context.Context, user, other string, is bool) err
 func (t *Tracker) relate(ctx context.Context, user, other string, set func(*Relation) (changed bool)) error {
 	_, err := t.Amend(ctx, user, BySetting, func(r Record, now time.Time, v Version) ([]Fact, error) {
 		rel, known := r.Relations[other]
-		if !known {
-			rel = Relation{Viewer: other, Since: now}
+		if !rel.Contact && !rel.Blocked {
+			rel.Viewer, rel.Since = other, now
 		}
 		if !set(&rel) {
 			return nil, nil
