@@ -10,5 +10,5 @@
 // Tests wait for events, never for time to pass. What must not come is shown not to have come by something later that did: see
 // quiet in stream_test.go.
 //
-// What Presently costs is measured by the same means, when asked for: go test ./e2e -run TestMeasure -measure -v
+// What Presently costs is measured by the same means, when asked for: go test ./e2e -run xxx -bench Figures -benchtime 1x
 package e2e
