@@ -90,11 +90,11 @@ func serve(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) er
 	g.Go(func() error {
 		<-ctx.Done()
 		defer end()
-		log.Info("stopping", "reason", context.Cause(ctx), "drain", c.drain)
+		log.Info("stopping", "reason", context.Cause(ctx), "drain", c.drain.String())
 		return stop(presently, server, c.drain)
 	})
 	log.Info("serving", "version", versionName(), "address", listener.Addr().String(), "tls", c.tls != nil,
-		"store", storeName(c), "instance", instance, "ttl", c.policy.TTL, "heartbeat", c.policy.Heartbeat)
+		"store", storeName(c), "instance", instance, "ttl", c.policy.TTL.String(), "heartbeat", c.policy.Heartbeat.String())
 	if c.development {
 		if err := greet(stdout, c, listener.Addr().String()); err != nil {
 			log.Warn("the terminal cannot be written to", "error", err)

@@ -15,7 +15,7 @@ import (
 )
 
 // needCurl fails the test where there is no curl: a skipped test proves nothing, and nobody sees it.
-func needCurl(t *testing.T) {
+func needCurl(t testing.TB) {
 	t.Helper()
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Fatalf("these tests paste what the terminal shows, which needs curl: apt-get install curl (%v)", err)
@@ -23,7 +23,7 @@ func needCurl(t *testing.T) {
 }
 
 // bash runs a line as somebody who pasted it would, and returns what it printed.
-func bash(t *testing.T, line string) string {
+func bash(t testing.TB, line string) string {
 	t.Helper()
 	var stderr strings.Builder
 	cmd := exec.CommandContext(soon(t), "bash", "-c", line)
@@ -36,7 +36,7 @@ func bash(t *testing.T, line string) string {
 }
 
 // bashStream runs a line that goes on printing a stream.
-func bashStream(t *testing.T, line string) *watching {
+func bashStream(t testing.TB, line string) *watching {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	cmd := exec.CommandContext(ctx, "bash", "-c", "exec "+line)

@@ -8,7 +8,7 @@
 // of a user only grows, and nothing is sent that looks like what was sent before.
 //
 // Tests wait for events, never for time to pass. What must not come is shown not to have come by something later that did: see
-// [watching.quiet] in stream_test.go.
+// quiet in stream_test.go.
 //
-// What Presently costs is measured by the same means, when asked for: go test ./e2e -run TestMeasure -measure -v
+// What Presently costs is measured by the same means, when asked for: go test ./e2e -run xxx -bench Figures -benchtime 1x
 package e2e

@@ -28,7 +28,7 @@ const (
 
 // instance is one running process of presently.
 type instance struct {
-	t       *testing.T
+	t       testing.TB
 	url     string
 	client  *http.Client // holds what it hears against the contract
 	program *program
@@ -36,7 +36,7 @@ type instance struct {
 
 // start runs an instance with settings, such as "PRESENTLY_TTL=3s", and returns when it is ready. Nothing else is in its environment
 // that could configure it.
-func start(t *testing.T, settings ...string) *instance {
+func start(t testing.TB, settings ...string) *instance {
 	t.Helper()
 	i := launch(t, settings...)
 	i.awaitReady()
@@ -44,7 +44,7 @@ func start(t *testing.T, settings ...string) *instance {
 }
 
 // launch is start without the wait for readiness: the instance serves.
-func launch(t *testing.T, settings ...string) *instance {
+func launch(t testing.TB, settings ...string) *instance {
 	t.Helper()
 	defaults := []string{"PRESENTLY_LISTEN=127.0.0.1:0", "PRESENTLY_LOG_FORMAT=json", "PRESENTLY_LOG_LEVEL=debug", "PRESENTLY_DRAIN=0s", "PRESENTLY_RATE_LIMIT=off"}
 	i := &instance{t: t, program: execute(t, append(defaults, settings...))}
@@ -64,13 +64,13 @@ func launch(t *testing.T, settings ...string) *instance {
 }
 
 // startPair runs two instances on one Redis.
-func startPair(t *testing.T, redisURL string, settings ...string) (a, b *instance) {
+func startPair(t testing.TB, redisURL string, settings ...string) (a, b *instance) {
 	t.Helper()
 	all := startMany(t, 2, redisURL, settings...)
 	return all[0], all[1]
 }
 
-func startMany(t *testing.T, n int, redisURL string, settings ...string) []*instance {
+func startMany(t testing.TB, n int, redisURL string, settings ...string) []*instance {
 	t.Helper()
 	var all []*instance
 	for range n {
@@ -98,7 +98,7 @@ func (i *instance) readiness() int {
 }
 
 // waitUntil looks again and again whether something has come to be.
-func waitUntil(t *testing.T, what string, ok func() bool) {
+func waitUntil(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	limit := time.Now().Add(patience)
 	for !ok() {
@@ -140,7 +140,7 @@ type program struct {
 }
 
 // execute runs the binary, which ends when the test does at the latest.
-func execute(t *testing.T, settings []string, args ...string) *program {
+func execute(t testing.TB, settings []string, args ...string) *program {
 	t.Helper()
 	cmd := exec.Command(binary, args...)
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, settings...)
@@ -244,7 +244,7 @@ func (l *transcript) String() string {
 }
 
 // check fails the test where the log tells of a bug.
-func (l *transcript) check(t *testing.T) {
+func (l *transcript) check(t testing.TB) {
 	text := l.String()
 	for _, bug := range []string{"DATA RACE", "panic", "fatal error"} {
 		if strings.Contains(text, bug) {
@@ -255,7 +255,7 @@ func (l *transcript) check(t *testing.T) {
 }
 
 // exits runs the binary, which is expected to end by itself, and returns its status and what it wrote.
-func exits(t *testing.T, settings []string, args ...string) (status int, stdout, stderr string) {
+func exits(t testing.TB, settings []string, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	p := execute(t, settings, args...)
 	status = p.wait(patience)
@@ -264,7 +264,7 @@ func exits(t *testing.T, settings []string, args ...string) (status int, stdout,
 }
 
 // soon is a context for what must come at once.
-func soon(t *testing.T) context.Context {
+func soon(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	return ctx

@@ -24,7 +24,7 @@ type outage struct {
 	silent  *watching   // of cyd, who is silent from now on
 }
 
-func newOutage(t *testing.T) *outage {
+func newOutage(t testing.TB) *outage {
 	t.Helper()
 	o := &outage{redis: redistest.Start(t)}
 	o.a, o.b = startPair(t, o.redis.URL(), "PRESENTLY_TTL="+outageTTL.String(), "PRESENTLY_SWEEP=100ms")
@@ -43,7 +43,7 @@ func newOutage(t *testing.T) *outage {
 }
 
 // keepBeating beats for people until the test ends, and forgives refusals.
-func keepBeating(t *testing.T, people ...*person) {
+func keepBeating(t testing.TB, people ...*person) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var hearts sync.WaitGroup
 	for _, p := range people {
@@ -65,7 +65,7 @@ func keepBeating(t *testing.T, people ...*person) {
 
 // over shows that nothing was told of those who beat, up to two TTLs after an outage that ended at a moment, and that whoever was silent
 // has had a whole TTL to be heard.
-func (o *outage) over(t *testing.T, ended time.Time) {
+func (o *outage) over(t testing.TB, ended time.Time) {
 	t.Helper()
 	waitUntil(t, "a beat gets through", func() bool {
 		r, err := o.canary.ask(t.Context(), "POST", "/v1/presence/heartbeat", beatBody("canary-session"))

@@ -3,7 +3,6 @@ package e2e
 import (
 	"bufio"
 	"context"
-	"flag"
 	"fmt"
 	"maps"
 	"net"
@@ -24,32 +23,34 @@ import (
 	"github.com/presently/presently/internal/redistest"
 )
 
-var measure = flag.Bool("measure", false, "take the figures of TestMeasure, a minute's work")
-
-// TestMeasure prints what Presently costs here and now. It asserts nothing: figures of a noisy machine are for people, and mean most as the
-// ratios of one run.
+// BenchmarkFigures prints what Presently costs here and now, a minute's work. It asserts nothing: figures of a noisy machine are for people,
+// and mean most as the ratios of one run. It is a benchmark so that tests do not take it along.
 //
-//	go test ./e2e -run TestMeasure -measure -v
-//	go test ./e2e -run TestMeasure/latency -measure -v
-func TestMeasure(t *testing.T) {
-	switch {
-	case !*measure:
-		t.Skip("figures are taken where -measure asks for them")
-	case raced:
-		t.Fatal("the race detector would be measured")
+//	go test ./e2e -run xxx -bench Figures -benchtime 1x
+//	go test ./e2e -run xxx -bench Figures/latency -benchtime 1x
+func BenchmarkFigures(b *testing.B) {
+	if raced {
+		b.Fatal("the race detector would be measured")
 	}
-	t.Run("commands", measureCommands)
-	t.Run("redis-cpu", measureRedisCPU)
-	t.Run("once", measureOnce)
-	t.Run("latency", measureLatency)
-	t.Run("size", measureSize)
-	t.Run("first-event", measureFirstEvent)
+	for _, m := range []struct {
+		name string
+		take func(testing.TB)
+	}{
+		{"commands", measureCommands}, {"redis-cpu", measureRedisCPU}, {"once", measureOnce},
+		{"latency", measureLatency}, {"size", measureSize}, {"first-event", measureFirstEvent},
+	} {
+		b.Run(m.name, func(b *testing.B) {
+			for b.Loop() {
+				m.take(b)
+			}
+		})
+	}
 }
 
 func figure(format string, args ...any) { fmt.Printf("  "+format+"\n", args...) }
 
 // measured starts instances whose answers nobody judges, which would take longer than the answers.
-func measured(t *testing.T, n int, redisURL string, settings ...string) []*instance {
+func measured(t testing.TB, n int, redisURL string, settings ...string) []*instance {
 	t.Helper()
 	all := startMany(t, n, redisURL, append(settings, "PRESENTLY_LOG_LEVEL=info")...)
 	for _, i := range all {
@@ -62,7 +63,7 @@ func measured(t *testing.T, n int, redisURL string, settings ...string) []*insta
 
 // What Redis is asked for by a beat that brings nothing new, as MONITOR shows it. The sessions take turns, because a beat in the same
 // millisecond as the last of its session moves no deadline, and then asks a script.
-func measureCommands(t *testing.T) {
+func measureCommands(t testing.TB) {
 	redis := redistest.Start(t)
 	i := measured(t, 1, redis.URL())[0]
 	const sessions, turns, prefix = 100, 10, "quentin-" // which is in no script's hash
@@ -89,7 +90,7 @@ func measureCommands(t *testing.T) {
 }
 
 // monitor counts the commands that clients send about somebody while f runs; those of the scripts themselves are not counted.
-func monitor(t *testing.T, redis *redistest.Server, about string, f func()) map[string]int {
+func monitor(t testing.TB, redis *redistest.Server, about string, f func()) map[string]int {
 	t.Helper()
 	conn, err := net.Dial("tcp", redis.Addr())
 	if err != nil {
@@ -120,7 +121,7 @@ func monitor(t *testing.T, redis *redistest.Server, about string, f func()) map[
 }
 
 // What beats cost Redis, of which there is one, where instances are many.
-func measureRedisCPU(t *testing.T) {
+func measureRedisCPU(t testing.TB) {
 	redis := redistest.Start(t)
 	i := measured(t, 1, redis.URL())[0]
 	const users = 500
@@ -183,7 +184,7 @@ func measureRedisCPU(t *testing.T) {
 }
 
 // How often a lapse is told, where four instances sweep and two are listened to.
-func measureOnce(t *testing.T) {
+func measureOnce(t testing.TB) {
 	const users, aStream = 2000, 100
 	redis := redistest.Start(t)
 	instances := measured(t, 4, redis.URL(), "PRESENTLY_TTL=10s")
@@ -221,7 +222,7 @@ func measureOnce(t *testing.T) {
 }
 
 // countLapses counts what is published, by user, until the function that it returns is called.
-func countLapses(t *testing.T, redis *redistest.Server) func() map[string]int {
+func countLapses(t testing.TB, redis *redistest.Server) func() map[string]int {
 	ctx, cancel := context.WithCancel(t.Context())
 	lanes := redis.Client(t).PSubscribe(ctx, "presently:*lane*")
 	counts := map[string]int{}
@@ -247,7 +248,7 @@ func countLapses(t *testing.T, redis *redistest.Server) func() map[string]int {
 }
 
 // beatAll beats once for each user, and returns the deadlines in µs.
-func beatAll(t *testing.T, instances []*instance, users int) map[string]int64 {
+func beatAll(t testing.TB, instances []*instance, users int) map[string]int64 {
 	var mu sync.Mutex
 	deadlines := map[string]int64{}
 	var beats sync.WaitGroup
@@ -295,7 +296,7 @@ func quantiles(all []time.Duration) string {
 
 // From the moment when a beat that brings something new is sent to A until its event has been read at B; and what a request costs that does
 // nothing, over the same loopback.
-func measureLatency(t *testing.T) {
+func measureLatency(t testing.TB) {
 	const changes = 1000
 	all := measured(t, 2, redistest.Start(t).URL(), "PRESENTLY_COALESCE=0s")
 	ada := all[0].as("ada")
@@ -320,7 +321,7 @@ func measureLatency(t *testing.T) {
 }
 
 // The binary as `make build` makes it.
-func measureSize(t *testing.T) {
+func measureSize(t testing.TB) {
 	to := filepath.Join(t.TempDir(), "presently")
 	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", to, ".")
 	cmd.Dir, cmd.Env = "..", append(os.Environ(), "CGO_ENABLED=0")
@@ -335,7 +336,7 @@ func measureSize(t *testing.T) {
 }
 
 // From `go run .`, with a warm build cache, to the first event on the stream that its terminal tells to open.
-func measureFirstEvent(t *testing.T) {
+func measureFirstEvent(t testing.TB) {
 	for try := range 3 {
 		begun := time.Now()
 		cmd := exec.Command("go", "run", ".")

@@ -28,7 +28,7 @@ func (i *instance) as(user string) *person {
 }
 
 // sign makes a token as whoever issues tokens would.
-func sign(t *testing.T, user string, lasts time.Duration) string {
+func sign(t testing.TB, user string, lasts time.Duration) string {
 	t.Helper()
 	now := time.Now()
 	claims := jwt.MapClaims{"sub": user, "iat": now.Unix(), "exp": now.Add(lasts).Unix(), "profile": map[string]string{"name": strings.ToUpper(user)}}
@@ -127,7 +127,7 @@ func (p *person) see(user string) api.Presence {
 	return p.sees(user)[0]
 }
 
-func decode[T any](t *testing.T, text []byte) T {
+func decode[T any](t testing.TB, text []byte) T {
 	t.Helper()
 	var v T
 	d := json.NewDecoder(bytes.NewReader(text))
@@ -138,7 +138,7 @@ func decode[T any](t *testing.T, text []byte) T {
 }
 
 // micros reads a time of the wire, to compare it with a rev.
-func micros(t *testing.T, at api.Time) int64 {
+func micros(t testing.TB, at api.Time) int64 {
 	t.Helper()
 	moment, err := time.Parse(time.RFC3339, at)
 	if err != nil {

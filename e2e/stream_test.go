@@ -26,14 +26,14 @@ type event struct {
 }
 
 // presences are those that the event tells of.
-func (e event) presences(t *testing.T) []api.Presence {
+func (e event) presences(t testing.TB) []api.Presence {
 	t.Helper()
 	return decode[api.PresenceEvent](t, []byte(e.data)).Presences
 }
 
 // watching is an open stream, or one that has ended. It holds what it hears against the promises that hold for every stream.
 type watching struct {
-	t      *testing.T
+	t      testing.TB
 	cancel context.CancelFunc
 	hello  api.HelloEvent
 	first  api.SnapshotEvent // unless the stream was resumed and nothing had happened
@@ -84,7 +84,7 @@ func (p *person) open(lastID string, users ...string) *watching {
 }
 
 // follow reads a stream until it ends, or the test does.
-func follow(t *testing.T, cancel context.CancelFunc, body io.ReadCloser) *watching {
+func follow(t testing.TB, cancel context.CancelFunc, body io.ReadCloser) *watching {
 	w := &watching{t: t, cancel: cancel, more: make(chan struct{}, 1), done: make(chan struct{}), last: map[string]api.Presence{}}
 	go func() {
 		defer close(w.done)

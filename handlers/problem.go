@@ -168,7 +168,7 @@ func (f *failure) headers(h http.Header, status int) {
 }
 
 func (s *Server) logFailure(r *http.Request, f *failure, p api.Problem) {
-	if p.Status >= http.StatusInternalServerError && f.code != api.ProblemCodeDraining {
+	if p.Status >= http.StatusInternalServerError && f.cause != nil { // a refusal that is our policy, such as draining, has no cause
 		s.log.ErrorContext(r.Context(), "request failed", "code", f.code, "method", r.Method, "path", r.URL.EscapedPath(), "requestId", p.RequestID, "error", f.cause)
 	}
 }

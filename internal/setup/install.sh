@@ -4,7 +4,7 @@
 # and no network.
 #
 # Things: redis (tests run against real servers), cc (the race detector needs
-# a C compiler), nginx (its configuration in deploy/ is checked and tried),
+# a C compiler), curl (the README's lines are run as they stand), nginx (its configuration in deploy/ is checked and tried),
 # chromium (the client's tests), make.
 set -euo pipefail
 
@@ -23,6 +23,7 @@ for thing; do
 	case $thing in
 	redis) need redis-server redis-server ;;
 	cc) need "gcc libc6-dev" gcc clang ;;
+	curl) need "curl ca-certificates" curl ;;
 	nginx) need nginx-light nginx /usr/sbin/nginx ;;
 	chromium) need chromium chromium chromium-browser google-chrome ;;
 	make) need make make ;;

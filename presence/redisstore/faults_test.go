@@ -292,7 +292,9 @@ func (i *instance) head(t testing.TB) []presence.Head {
 // within checks what is promised in time, with as much again for a machine that runs everything else too.
 func within(t testing.TB, what string, since time.Time, promised time.Duration) {
 	t.Helper()
-	if took := time.Since(since); took > 2*promised {
+	took := time.Since(since)
+	t.Logf("%s took %.2f s", what, took.Seconds())
+	if took > 2*promised {
 		t.Errorf("%s took %v, want %v", what, took, promised)
 	}
 }

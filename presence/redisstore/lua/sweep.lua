@@ -16,7 +16,13 @@ local process = type(info) == 'string' and string.match(info, 'run_id:(%w+)') or
 local meta = redis.call('HMGET', META, 'tick', 'held', 'process')
 local tick, held = tonumber(meta[1]), tonumber(meta[2]) or 0
 redis.call('HSET', META, 'tick', int(US), 'process', process)
-if not epoch or not tick or math.abs(US - tick) > limit or meta[3] ~= process then
+-- On an empty Redis a beacon or a change may come before the first sweep: then the epoch is new already, and only its hold is not known.
+local begun = epoch and not tick and held == UNSWEPT and math.abs(US - epoch) <= limit
+if begun then
+  held = MS + hold
+  redis.call('HSET', META, 'held', int(held))
+  publish_beacon()
+elseif not epoch or not tick or math.abs(US - tick) > limit or meta[3] ~= process then
   held = MS + hold
   begin_epoch(held)
   publish_beacon()
