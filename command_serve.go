@@ -181,6 +181,7 @@ func openStore(ctx context.Context, c config, log *slog.Logger) (openedStore, er
 		memory := memstore.New(memstore.Options{TTL: c.policy.TTL, Sweep: c.sweep})
 		return openedStore{memory, func(context.Context) {}, func() {}}, nil
 	}
+	redisstore.LogTo(log)
 	store, err := redisstore.Open(ctx, c.redisURL, redisstore.Options{
 		Partitions: c.partitions, Sweep: c.sweep, TTL: c.policy.TTL, Logger: log,
 	})
