@@ -264,9 +264,7 @@ func TestNobodyWaitsForeverBehindAHungRedis(t *testing.T) {
 		})
 	}
 	callers.Wait()
-	if took := time.Since(began); took > 3*time.Second { // 1.5 s, on a machine that has to start thousands of goroutines
-		t.Errorf("took %v", took)
-	}
+	within(t, "giving up", began, 2*time.Second)
 }
 
 func TestAFingerprintTellsApartAllThatABeatSays(t *testing.T) {

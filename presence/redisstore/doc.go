@@ -34,6 +34,9 @@
 // when that begins, and takes the script from then on, or where it does not know; an amendment of the activity renames the session's member, so that
 // its next beat misses. Commands of callers at the same time travel in one pipeline.
 //
+// Records are read by plain commands too, between two readings of the lane's number, and by a script where that has moved in between; on a
+// cluster always, since there is no asking a certain node for the time.
+//
 // # Silence
 //
 // Only a claim by a sweep ends a session for its silence; it claims and tells in one script, so that any number of instances may
@@ -59,6 +62,9 @@
 //
 // What a replica had not got when its master died is lost. The epoch that begins then tells watchers to read again; sessions begun in the lost moment come
 // back with their next beat.
+//
+// Where Redis' clock is set back by less than begins an epoch, the version of a change may be less than the time as of which a record was
+// read in the half second before: beacons alone leave their time behind.
 //
 // Newest inputs of sessions that end while active are kept to a quarter second, up to 17 min back; all other times to a ms.
 package redisstore

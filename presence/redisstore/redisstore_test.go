@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"flag"
 	"log/slog"
 	"strconv"
 	"sync"
@@ -18,6 +19,8 @@ import (
 
 func TestMain(m *testing.M) {
 	LogTo(slog.New(slog.DiscardHandler))
+	flag.Parse()
+	_ = flag.Set("test.parallel", "8") // most of these tests wait for Redis, not for a core
 	// After many failed dials go-redis tries once a second in a goroutine that notices the end of its pool only then.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
 }

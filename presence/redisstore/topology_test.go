@@ -90,8 +90,7 @@ func TestTheDeathOfAMasterMakesNobodyOffline(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			url, kill := tc.start(t)
-			const ttl = 3 * time.Second
-			i := begin(t, url, Options{TTL: ttl, Sweep: 200 * time.Millisecond})
+			i := begin(t, url, Options{})
 			users := people(30)
 			defer i.keep(users)()
 			for _, u := range users {
