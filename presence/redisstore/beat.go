@@ -120,7 +120,7 @@ func (s *Store) beat(ctx context.Context, b presence.Beat, says string, tried bo
 		seq = fmt.Sprint(*b.Seq)
 	}
 	keys := []string{p.facts(b.User), p.settings(b.User)}
-	if b.Minimal && b.Doing == nil {
+	if b.Minimal && b.Doing == nil { // else the record tells how long the activity lasts
 		keys = keys[:1]
 	}
 	if b.Doing != nil {

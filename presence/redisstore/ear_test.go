@@ -136,7 +136,9 @@ func TestDeafnessIsNoticedThoughCommandsGetThrough(t *testing.T) {
 	i := begin(t, "redis://"+p.Addr().String(), Options{})
 	p.deaf.Store(true)
 	began := time.Now()
-	i.beat(testBeat("ada", "session-1")) // which nobody hears
+	unheard := testBeat("ada", "session-1")
+	unheard.TTL = patience
+	i.beat(unheard)
 	i.tape.waitFor(t, "lost", 1)
 	within(t, "telling deafness", began, 3*time.Second)
 	i.wantStatus("ada", "online")
