@@ -1,6 +1,9 @@
 package presence
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 // TickLimit is how far apart two sweeps may be before the store takes it that it was away. After that nobody lapses for one TTL, because
 // nobody could be heard (rule 10). It is at most 5 s, and less where sessions live so shortly that 5 s of silence would end them.
@@ -13,7 +16,7 @@ func TickLimit(sweep, ttl time.Duration) time.Duration {
 // changes were known here.
 func (r Record) besides(known Record, sure Version) Record {
 	out := r.Clone()
-	out.Sessions = nil
+	out.Sessions, out.Doing = nil, nil
 	for _, s := range r.Sessions {
 		k, live := known.Session(s.ID)
 		switch {
@@ -31,15 +34,16 @@ func (r Record) besides(known Record, sure Version) Record {
 			}
 		}
 	}
-	for _, k := range known.Doing {
-		if _, live := out.Session(k.Session); live && k.Version > r.activityOf(k.Session).Version {
-			out.Set(k)
+	for _, s := range out.Sessions {
+		for _, from := range []Record{r, known} {
+			was, _ := from.Session(s.ID) // perhaps an earlier one with this ID, whose activity is over
+			if a := from.activityOf(s.ID); was.Started.Equal(s.Started) && a.newer(out.activityOf(s.ID)) {
+				out.Set(a)
+			}
 		}
 	}
-	for _, rel := range known.Relations {
-		if rel.Version > r.Relations[rel.Viewer].Version {
-			out.Set(rel)
-		}
+	if known.RelatedAt > r.RelatedAt { // all of them, because of one that ended nothing is left to compare
+		out.Relations, out.RelatedAt = maps.Clone(known.Relations), known.RelatedAt
 	}
 	for class := range known.Hidings {
 		if known.Hidings[class].Version > r.Hidings[class].Version {
@@ -54,6 +58,11 @@ func (r Record) besides(known Record, sure Version) Record {
 	newer(&out.Invisible, known.Invisible, known.Invisible.Version > r.Invisible.Version)
 	out.AsOf = max(r.AsOf, known.AsOf)
 	return out
+}
+
+// newer reports whether an activity was said later than another of the same session. One that goes on is extended under its version.
+func (a Activity) newer(b Activity) bool {
+	return a.Version > b.Version || a.Version == b.Version && a.Until.After(b.Until)
 }
 
 func newer[T any](fact *T, known T, is bool) {
