@@ -97,9 +97,11 @@ func (r Record) HiddenFrom(viewer string) bool {
 // hidingFrom is the copy that a viewer from whom the user is hidden sees.
 func (r Record) hidingFrom(viewer string) Hiding {
 	own, class := r.Relations[viewer], r.Hidings[r.ClassOf(viewer)]
-	if own.Hiding.On && (own.Blocked || !class.On || own.Hiding.At.After(class.At)) {
+	if own.Hiding.On && (own.Blocked || !class.On || own.Hiding.Version > class.Version) {
 		return own.Hiding
 	}
+	// The copy of his class knows nothing of what was hidden from him alone before that.
+	class.Seen, class.Shown = notBefore(class.Seen, own.cameOut()), max(class.Shown, own.Version)
 	return class
 }
 
@@ -128,15 +130,21 @@ func (r Record) setRelation(now time.Time, v Version, rel Relation) []Fact {
 	after := r
 	after.Relations = map[string]Relation{rel.Viewer: rel}
 	was, is := r.HiddenFrom(rel.Viewer), after.HiddenFrom(rel.Viewer)
+	before, class := r.ClassOf(rel.Viewer), after.ClassOf(rel.Viewer)
+	since := later(r.cameOut(before), r.Relations[rel.Viewer].cameOut())
 	switch {
 	case was && is: // he goes on seeing what he saw
 		rel.Hiding = r.hidingFrom(rel.Viewer)
 		rel.Hiding.At, rel.Hiding.Version = now, v
 	case is:
-		since := later(r.cameOut(r.ClassOf(rel.Viewer)), r.Relations[rel.Viewer].cameOut())
 		rel.Hiding = r.copyOf(r.ViewFor(rel.Viewer, VersionAt(now)), since, now, v)
 	case was:
 		rel.Hiding = Hiding{At: now, Version: v}
+	case since.After(r.cameOut(class)): // his new class has seen what was hidden from his old one
+		rel.Hiding = Hiding{At: since, Version: v}
+	}
+	if is && class != before { // which may see the last-seen time, or not
+		rel.Hiding.Shown = v
 	}
 	return []Fact{rel}
 }

@@ -50,14 +50,13 @@ func (r Record) Apart(viewer string) bool { return viewer != r.User && r.Relatio
 
 // ViewFor makes what one viewer sees at a moment: what his class sees, unless he is blocked, or was.
 func (r Record) ViewFor(viewer string, now Version) View {
-	class := r.ClassOf(viewer)
-	if !r.Apart(viewer) {
-		return r.View(class, now)
+	class, rel := r.ClassOf(viewer), r.Relations[viewer]
+	if class == Self {
+		return r.View(Self, now)
 	}
 	if r.HiddenFrom(viewer) {
 		return r.hidden(class, r.hidingFrom(viewer), now)
 	}
-	rel := r.Relations[viewer]
 	v := r.view(class, later(r.cameOut(class), rel.cameOut()), now)
 	v.Version = max(v.Version, rel.Version)
 	return v
@@ -74,7 +73,8 @@ func (r Record) View(class Class, now Version) View {
 
 // hidden is the view of a user who hides: that of one who went offline when the hiding began (rule 2).
 func (r Record) hidden(class Class, h Hiding, now Version) View {
-	v := View{User: r.User, Notify: true, Profile: h.Profile.shown(), Version: h.Shown}
+	v := View{User: r.User, Notify: true, Profile: h.Profile.shown()}
+	v.Version = max(h.Shown, r.Privacy.Version) // which says whether the last-seen time is told, as of one who is not here
 	v.offline(r.Privacy.orDefault().LastSeen.admits(class), h.Seen, now)
 	return v
 }
