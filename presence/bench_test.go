@@ -16,7 +16,7 @@ func BenchmarkView(b *testing.B) {
 		chose(presence.Busy, hour), presence.Profile{Name: "Ada"}, presence.Seen{At: t0},
 	)
 	hidden := clone(record)
-	hidden.Set(presence.Hiding{On: true, Seen: t0})
+	hidden.Set(hid(presence.Hiding{On: true, Seen: t0}))
 	for _, c := range []struct {
 		name   string
 		record presence.Record

@@ -35,5 +35,10 @@ func (b *Board) count(of func(*boardLane) int) (n int) {
 	return n
 }
 
+// Facts are several in one.
+type Facts []Fact
+
+func (f Facts) applyTo(r *Record) { r.Set(f...) }
+
 // Besides is what is believed during a hold.
 func Besides(read, known Record) Record { return read.besides(known, known.AsOf) }

@@ -59,7 +59,7 @@ func (l *ledger) Heads(ctx context.Context, lanes []int) ([]presence.Head, error
 	return heads, l.fails
 }
 
-func (l *ledger) Lookup(ctx context.Context, users []string) ([]presence.Record, error) {
+func (l *ledger) Lookup(ctx context.Context, _ string, users []string) ([]presence.Record, error) {
 	l.mu.Lock()
 	l.lookups = append(l.lookups, strings.Join(users, " "))
 	before := l.before
@@ -130,7 +130,22 @@ func versioned(f presence.Fact, version presence.Version) presence.Fact {
 	case presence.Seen:
 		f.Version = version
 		return f
-	case presence.Hiding:
+	case presence.Custom:
+		f.Version = version
+		return f
+	case presence.Activity:
+		f.Version = version
+		return f
+	case presence.Privacy:
+		f.Version = version
+		return f
+	case presence.Invisibility:
+		f.Version = version
+		return f
+	case presence.HidingFrom:
+		f.Version = version
+		return f
+	case presence.Relation:
 		f.Version = version
 		return f
 	}

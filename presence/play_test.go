@@ -29,24 +29,41 @@ var (
 
 // deed is what somebody does; it is drawn before the bubble of virtual time, in which nothing can be drawn.
 type deed struct {
-	do      string // beat, leave, end, choose, wait
+	do      string // beat, leave, end, choose, say, do, show, relate, block, wait
 	who     string
 	session string
 	beat    presence.Beat
 	status  presence.Status
 	lasts   time.Duration
+	text    string
+	doing   *presence.Doing
+	privacy presence.Privacy
+	other   string
+	is      bool
 	wait    time.Duration
 }
 
 func drawDeed(t *rapid.T) deed {
 	d := deed{
-		do:      rapid.SampledFrom([]string{"beat", "beat", "beat", "leave", "end", "choose", "choose", "wait", "wait"}).Draw(t, "do"),
+		do: rapid.SampledFrom([]string{
+			"beat", "beat", "beat", "beat", "leave", "end", "choose", "choose", "say", "do", "show", "relate", "block", "wait", "wait", "wait",
+		}).Draw(t, "do"),
 		who:     rapid.SampledFrom(people).Draw(t, "who"),
 		session: rapid.SampledFrom(sessions).Draw(t, "session"),
 	}
 	switch d.do {
 	case "beat":
 		d.beat = drawBeat(t)
+		d.beat.Doing = drawDoing(t)
+	case "do":
+		d.doing = drawDoing(t)
+	case "say":
+		d.text = rapid.SampledFrom([]string{"", "Standup", "Lunch"}).Draw(t, "text")
+		d.lasts = rapid.SampledFrom([]time.Duration{0, 700 * time.Millisecond, time.Hour}).Draw(t, "lasts")
+	case "show":
+		d.privacy = drawPrivacy(t, 0)
+	case "relate", "block":
+		d.other, d.is = rapid.SampledFrom(people).Draw(t, "other"), rapid.Bool().Draw(t, "is")
 	case "choose":
 		d.status = rapid.SampledFrom([]presence.Status{"", presence.Online, presence.Away, presence.DND, presence.Invisible, presence.Invisible}).Draw(t, "status")
 		d.lasts = rapid.SampledFrom([]time.Duration{0, 700 * time.Millisecond, 3 * time.Second, time.Hour}).Draw(t, "lasts")
@@ -54,6 +71,16 @@ func drawDeed(t *rapid.T) deed {
 		d.wait = time.Duration(rapid.IntRange(1, 120).Draw(t, "tenths")) * 100 * time.Millisecond
 	}
 	return d
+}
+
+func drawDoing(t *rapid.T) *presence.Doing {
+	if rapid.Bool().Draw(t, "does nothing") {
+		return nil
+	}
+	return &presence.Doing{
+		Type: rapid.SampledFrom([]string{"viewing", "in_call"}).Draw(t, "type"),
+		TTL:  rapid.SampledFrom([]time.Duration{900 * time.Millisecond, 6 * time.Second, time.Minute}).Draw(t, "activity's ttl"),
+	}
 }
 
 func drawBeat(t *rapid.T) presence.Beat {
@@ -87,6 +114,7 @@ func (d deed) by(who string) deed {
 }
 
 func (d deed) perform(ctx context.Context, s presence.Store) (err error) {
+	tracker := presence.Tracker{Store: s}
 	switch d.do {
 	case "beat":
 		b := d.beat
@@ -97,7 +125,17 @@ func (d deed) perform(ctx context.Context, s presence.Store) (err error) {
 	case "end":
 		err = s.End(ctx, d.who, d.session)
 	case "choose":
-		_, err = s.Choose(ctx, presence.Choice{User: d.who, Status: d.status, For: d.lasts})
+		_, err = tracker.Choose(ctx, d.who, d.status, presence.Lasts{For: &d.lasts})
+	case "say":
+		_, err = tracker.SetCustom(ctx, d.who, d.text, "", presence.Lasts{For: &d.lasts})
+	case "do":
+		_, err = tracker.SetActivity(ctx, d.who, d.session, d.doing)
+	case "show":
+		_, err = tracker.SetPrivacy(ctx, d.who, d.privacy, nil)
+	case "relate":
+		err = tracker.SetContact(ctx, d.who, d.other, d.is)
+	case "block":
+		err = tracker.SetBlock(ctx, d.who, d.other, d.is)
 	case "wait":
 		time.Sleep(d.wait)
 		synctest.Wait()
@@ -109,6 +147,14 @@ func (d deed) String() string {
 	switch d.do {
 	case "choose":
 		return fmt.Sprintf("%s chooses %q for %s", d.who, d.status, d.lasts)
+	case "say":
+		return fmt.Sprintf("%s says %q for %s", d.who, d.text, d.lasts)
+	case "do":
+		return fmt.Sprintf("%s does %+v at %s", d.who, d.doing, d.session)
+	case "show":
+		return fmt.Sprintf("%s shows %+v", d.who, d.privacy)
+	case "relate", "block":
+		return fmt.Sprintf("%s %ss %s: %t", d.who, d.do, d.other, d.is)
 	case "wait":
 		return fmt.Sprintf("%s pass", d.wait)
 	case "beat":
@@ -116,6 +162,9 @@ func (d deed) String() string {
 		text := fmt.Sprintf("%s beats %s %s idle %s as %q", d.who, d.session, b.State, b.IdleFor, b.Profile.Name)
 		if b.Device != nil {
 			text += " on " + *b.Device
+		}
+		if b.Doing != nil {
+			text += fmt.Sprintf(" doing %+v", *b.Doing)
 		}
 		if b.Seq != nil {
 			text += fmt.Sprint(" seq ", *b.Seq)
@@ -168,7 +217,7 @@ func start(t *testing.T, run func(context.Context) error) {
 // lookup reads records that must be there to be read.
 func lookup(t *testing.T, s presence.Source, users ...string) []presence.Record {
 	t.Helper()
-	records, err := s.Lookup(t.Context(), users)
+	records, err := s.Lookup(t.Context(), "", users)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +230,8 @@ func shown(r presence.Record) string {
 	for _, s := range r.Sessions {
 		fmt.Fprintf(&b, "session(%s %q %s idle=%t %s %s %d) ", s.ID, s.Device, s.State, s.Idle, s.Input, s.Started, s.Version)
 	}
-	fmt.Fprintf(&b, "%+v %+v %+v %+v", r.Chosen, r.Profile, r.Seen, r.Hiding)
+	fmt.Fprintf(&b, "%+v %+v %+v %+v %+v %+v %+v %+v", r.Chosen, r.Profile, r.Seen, r.Custom, r.Doing, r.Privacy, r.Invisible, r.Hidings)
+	fmt.Fprintf(&b, " %+v %d", r.Relations, r.RelatedAt)
 	return b.String()
 }
 

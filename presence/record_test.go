@@ -38,7 +38,40 @@ func TestAChangeSetsItsFactsAndNoOther(t *testing.T) {
 		{chose(presence.Away, hour), func(r *presence.Record) { r.Chosen = chose(presence.Away, hour) }},
 		{presence.Profile{Name: "Ada", Version: 7}, func(r *presence.Record) { r.Profile = presence.Profile{Name: "Ada", Version: 7} }},
 		{presence.Seen{At: t0, Version: 8}, func(r *presence.Record) { r.Seen = presence.Seen{At: t0, Version: 8} }},
-		{presence.Hiding{On: true, Version: 9}, func(r *presence.Record) { r.Hiding = presence.Hiding{On: true, Version: 9} }},
+		{presence.Custom{Text: "Standup", Version: 9}, func(r *presence.Record) { r.Custom = presence.Custom{Text: "Standup", Version: 9} }},
+		{presence.Privacy{Online: presence.Nobody, Version: 10}, func(r *presence.Record) { r.Privacy = presence.Privacy{Online: presence.Nobody, Version: 10} }},
+		{presence.Invisibility{On: true, Version: 11}, func(r *presence.Record) { r.Invisible = presence.Invisibility{On: true, Version: 11} }},
+		{presence.HidingFrom{Class: presence.Other, Hiding: presence.Hiding{On: true, Version: 12}}, func(r *presence.Record) {
+			r.Hidings[presence.Other] = presence.Hiding{On: true, Version: 12}
+		}},
+		{presence.HidingFrom{Class: presence.Contact, Hiding: presence.Hiding{Version: 13}}, func(r *presence.Record) {
+			r.Hidings[presence.Contact] = presence.Hiding{Version: 13}
+		}},
+		{presence.Relation{Viewer: "cy", Contact: true, Version: 14}, func(r *presence.Record) {
+			r.Relations = map[string]presence.Relation{"cy": {Viewer: "cy", Contact: true, Version: 14}}
+			r.RelatedAt = 14
+		}},
+		{presence.Relation{Viewer: "bob", Blocked: true, Version: 15}, func(r *presence.Record) {
+			r.Relations["bob"] = presence.Relation{Viewer: "bob", Blocked: true, Version: 15}
+			r.RelatedAt = 15
+		}},
+		{presence.Relation{Viewer: "cy", Version: 16}, func(r *presence.Record) { delete(r.Relations, "cy"); r.RelatedAt = 16 }},
+		{presence.Relation{Viewer: "bob", Hiding: presence.Hiding{At: t0, Version: 17}, Version: 17}, func(r *presence.Record) {
+			r.Relations["bob"] = presence.Relation{Viewer: "bob", Hiding: presence.Hiding{At: t0, Version: 17}, Version: 17}
+			r.RelatedAt = 17
+		}},
+		{doing("session-2", "viewing", hour), func(r *presence.Record) { r.Doing = []presence.Activity{doing("session-2", "viewing", hour)} }},
+		{saying("session-1", presence.Online), func(r *presence.Record) {
+			r.Sessions = []presence.Session{saying("session-1", presence.Online), saying("session-2", presence.DND)}
+		}},
+		{doing("session-1", "in_call", hour), func(r *presence.Record) {
+			r.Doing = []presence.Activity{doing("session-1", "in_call", hour), doing("session-2", "viewing", hour)}
+		}},
+		{doing("session-2", "", 0), func(r *presence.Record) { r.Doing[1] = doing("session-2", "", 0) }},
+		{presence.SessionEnded("session-1"), func(r *presence.Record) {
+			r.Sessions = []presence.Session{saying("session-2", presence.DND)}
+			r.Doing = []presence.Activity{doing("session-2", "", 0)}
+		}},
 	} {
 		ch := changeOf(int64(i+1), c.fact)
 		want := clone(r)
@@ -74,7 +107,8 @@ func TestARecordIsBlankOnlyWithoutAnyFact(t *testing.T) {
 		t.Errorf("%+v is not blank, though it has no fact", r)
 	}
 	for _, f := range []presence.Fact{
-		saying("session-1", presence.Online), presence.Chosen{Version: 1}, presence.Profile{Version: 1}, presence.Seen{Version: 1}, presence.Hiding{Version: 1},
+		saying("session-1", presence.Online), presence.Chosen{Version: 1}, presence.Profile{Version: 1}, presence.Seen{Version: 1},
+		presence.Custom{Version: 1}, presence.Privacy{Version: 1}, presence.Invisibility{Version: 1}, presence.Relation{Viewer: "bob", Contact: true, Version: 1},
 	} {
 		one := clone(r)
 		one.Set(f)
@@ -124,7 +158,9 @@ func drawChanges(t *rapid.T) []presence.Change {
 			id := rapid.SampledFrom(sessions).Draw(t, "session")
 			facts = append(facts, rapid.SampledFrom([]presence.Fact{
 				drawSession(t, id), presence.SessionEnded(id), presence.Profile{Name: "Ada", Version: drawVersion(t, "profile")},
-				presence.Seen{At: drawTime(t, "seen")}, drawHiding(t, true), presence.Chosen{Status: presence.DND, Version: drawVersion(t, "chosen")},
+				presence.Custom{Text: "Standup", Version: drawVersion(t, "custom")}, drawActivity(t, id), drawPrivacy(t, drawVersion(t, "privacy")),
+				presence.Relation{Viewer: "bob", Contact: rapid.Bool().Draw(t, "contact"), Version: drawVersion(t, "relation")},
+				presence.Seen{At: drawTime(t, "seen")}, hid(drawHiding(t, true)), presence.Chosen{Status: presence.DND, Version: drawVersion(t, "chosen")},
 			}).Draw(t, "fact"))
 		}
 		changes = append(changes, changeOf(int64(i+1), facts...))
@@ -203,13 +239,24 @@ func TestAViewsVersionTellsWhetherItChanged(t *testing.T) {
 		deeds := drawDeeds(40).Draw(rt, "deeds")
 		inBubble(t, rt, func(t *testing.T) string {
 			s := running(t, &tape{})
-			last := map[string]presence.View{}
+			last, newest := map[string]presence.View{}, map[string]presence.Version{}
 			for i, d := range deeds {
 				_ = d.perform(t.Context(), s)
 				for _, r := range lookup(t, s, people...) {
+					views := map[string]presence.View{}
 					for class := range everyClass {
-						who := classes[class] + " of " + r.User
-						view := r.View(class, r.AsOf)
+						views[classes[class]+" of "+r.User] = r.View(class, r.AsOf)
+					}
+					for _, viewer := range people { // to whom somebody else may become something else
+						view := r.ViewFor(viewer, r.AsOf)
+						views[fmt.Sprint(viewer, ", ", classes[r.ClassOf(viewer)], ", of ", r.User)] = view
+						who := viewer + " of " + r.User
+						if _, related := r.Relations[viewer]; related && view.Version < newest[who] { // of one that has ended nothing is left
+							return fmt.Sprintf("after\n%s\n%s: the version fell from %d to %+v", story(deeds[:i+1]), who, newest[who], view)
+						}
+						newest[who] = view.Version
+					}
+					for who, view := range views {
 						before, seen := last[who]
 						last[who] = view
 						before.LastSeen, view.LastSeen = "", ""
@@ -239,6 +286,9 @@ func TestWhoHidesCannotBeToldFromHisTwinWhoWentOffline(t *testing.T) {
 		inBubble(t, rt, func(t *testing.T) string {
 			s := running(t, &tape{})
 			for _, d := range youth {
+				if d.other != "" {
+					d.other = "cy"
+				}
 				_ = d.by("ada").perform(t.Context(), s)
 				if d.do != "wait" {
 					_ = d.by("bob").perform(t.Context(), s)
@@ -250,10 +300,24 @@ func TestWhoHidesCannotBeToldFromHisTwinWhoWentOffline(t *testing.T) {
 				_ = deed{do: "end", who: "bob", session: id}.perform(t.Context(), s)
 			}
 			for i, d := range append([]deed{hides}, secret...) {
-				if d.do != "choose" {
+				twins := lookup(t, s, "ada", "bob")
+				switch d.do {
+				case "choose":
+				case "show": // what his twin does too, but neither comes out by it
+					d.privacy.Online = twins[0].PrivacyOrDefault().Online
+					_ = d.by("ada").perform(t.Context(), s)
+					_ = d.by("bob").perform(t.Context(), s)
+				case "relate", "block":
+					d.other = "dee"
+					_ = d.by("ada").perform(t.Context(), s)
+				default:
 					_ = d.by("ada").perform(t.Context(), s)
 				}
-				twins := lookup(t, s, "ada", "bob")
+				twins = lookup(t, s, "ada", "bob")
+				if ada, bob := seenBy("cy", twins[0]), seenBy("cy", twins[1]); !reflect.DeepEqual(ada, bob) {
+					return fmt.Sprintf("cy sees a difference after\n%s\n  (hides)\n%s\nhidden  %+v\noffline %+v",
+						story(youth), story(secret[:i]), ada, bob)
+				}
 				for _, class := range []presence.Class{presence.Other, presence.Contact} {
 					ada, bob := twins[0].View(class, twins[0].AsOf), twins[1].View(class, twins[1].AsOf)
 					ada.User, ada.Version, bob.User, bob.Version = "", 0, "", 0
@@ -266,6 +330,13 @@ func TestWhoHidesCannotBeToldFromHisTwinWhoWentOffline(t *testing.T) {
 			return ""
 		})
 	})
+}
+
+// seenBy is what a viewer sees of somebody, whoever he is.
+func seenBy(viewer string, r presence.Record) presence.View {
+	view := r.ViewFor(viewer, r.AsOf)
+	view.User, view.Version = "", 0
+	return view
 }
 
 // To a contact it looked as if she had last been seen in the middle of the first spell, when she was hidden.

@@ -2,6 +2,7 @@ package presence_test
 
 import (
 	"context"
+	"reflect"
 	"testing"
 	"time"
 
@@ -16,7 +17,9 @@ var policy = presence.Policy{
 type hearer struct {
 	presence.Store
 	beat   presence.Beat
-	choice presence.Choice
+	record presence.Record // that an amendment is given
+	facts  []presence.Fact // that it makes
+	cause  presence.Cause
 	grace  time.Duration
 }
 
@@ -25,9 +28,11 @@ func (h *hearer) Beat(_ context.Context, b presence.Beat) (presence.Beaten, erro
 	return presence.Beaten{}, nil
 }
 
-func (h *hearer) Choose(_ context.Context, c presence.Choice) (presence.Record, error) {
-	h.choice = c
-	return presence.Record{}, nil
+func (h *hearer) Amend(_ context.Context, user string, cause presence.Cause, change presence.Amendment) (presence.Record, error) {
+	h.record.User, h.cause = user, cause
+	facts, err := change(h.record, t0, v(0))
+	h.facts = facts
+	return h.record, err
 }
 
 func (h *hearer) Leave(_ context.Context, _, _ string, grace time.Duration) error {
@@ -41,30 +46,46 @@ func tracker() (*presence.Tracker, *hearer) {
 }
 
 func TestAChoiceLastsAsLongAsItsStatusDoesByDefault(t *testing.T) {
-	hour, zero, end := time.Hour, time.Duration(0), t0
+	hour, zero, end := time.Hour, time.Duration(0), after(5*minute)
 	for _, c := range []struct {
 		name   string
 		status presence.Status
-		lasts  *time.Duration
-		until  *time.Time
-		want   presence.Choice
+		lasts  presence.Lasts
+		want   time.Time
 	}{
-		{"busy lasts a day", presence.Busy, nil, nil, presence.Choice{For: 24 * time.Hour}},
-		{"dnd lasts a day", presence.DND, nil, nil, presence.Choice{For: 24 * time.Hour}},
-		{"away lasts a week", presence.Away, nil, nil, presence.Choice{For: 7 * 24 * time.Hour}},
-		{"online lasts a week", presence.Online, nil, nil, presence.Choice{For: 7 * 24 * time.Hour}},
-		{"invisible lasts until cleared", presence.Invisible, nil, nil, presence.Choice{}},
-		{"a duration is taken", presence.Busy, &hour, nil, presence.Choice{For: time.Hour}},
-		{"0 lasts until cleared", presence.Busy, &zero, nil, presence.Choice{}},
-		{"an end is taken", presence.DND, nil, &end, presence.Choice{Until: end}},
+		{"busy lasts a day", presence.Busy, presence.Lasts{}, after(24 * hour)},
+		{"dnd lasts a day", presence.DND, presence.Lasts{}, after(24 * hour)},
+		{"away lasts a week", presence.Away, presence.Lasts{}, after(7 * 24 * hour)},
+		{"online lasts a week", presence.Online, presence.Lasts{}, after(7 * 24 * hour)},
+		{"a duration is taken", presence.Busy, presence.Lasts{For: &hour}, after(hour)},
+		{"0 lasts until cleared", presence.Busy, presence.Lasts{For: &zero}, time.Time{}},
+		{"an end is taken", presence.DND, presence.Lasts{Until: &end}, after(5 * minute)},
 	} {
 		tr, h := tracker()
-		if _, err := tr.Choose(t.Context(), "ada", c.status, c.lasts, c.until); err != nil {
+		if _, err := tr.Choose(t.Context(), "ada", c.status, c.lasts); err != nil {
 			t.Fatal(err)
 		}
-		c.want.User, c.want.Status = "ada", c.status
-		if h.choice != c.want {
-			t.Errorf("%s: got %+v, want %+v", c.name, h.choice, c.want)
+		want := []presence.Fact{presence.Chosen{Status: c.status, Until: c.want, Version: v(0)}}
+		if h.record.User != "ada" || h.cause != presence.ByChoice || !reflect.DeepEqual(h.facts, want) {
+			t.Errorf("%s: %s of %s makes %+v, want %+v", c.name, h.cause, h.record.User, h.facts, want)
+		}
+	}
+}
+
+// Nobody starts to appear by the clock alone, whatever he asks for.
+func TestInvisibleLastsUntilCleared(t *testing.T) {
+	hour, end := time.Hour, after(hour)
+	for name, lasts := range map[string]presence.Lasts{"by default": {}, "for an hour": {For: &hour}, "until a moment": {Until: &end}} {
+		tr, h := tracker()
+		if _, err := tr.Choose(t.Context(), "ada", presence.Invisible, lasts); err != nil {
+			t.Fatal(err)
+		}
+		h.record.Set(h.facts...)
+		if !h.record.Invisible.On || h.record.Chosen != (presence.Chosen{}) {
+			t.Errorf("%s: got %+v", name, h.facts)
+		}
+		if at, ends := h.record.NextExpiry(v(0)); ends {
+			t.Errorf("%s: ends at %d", name, at)
 		}
 	}
 }
@@ -74,8 +95,15 @@ func TestClearingReturnsToAutomatic(t *testing.T) {
 	if _, err := tr.Clear(t.Context(), "ada"); err != nil {
 		t.Fatal(err)
 	}
-	if want := (presence.Choice{User: "ada"}); h.choice != want {
-		t.Errorf("got %+v, want %+v", h.choice, want)
+	if len(h.facts) != 0 {
+		t.Errorf("with nothing chosen: got %+v, want nothing", h.facts)
+	}
+	h.record.Set(chose(presence.DND, hour))
+	if _, err := tr.Clear(t.Context(), "ada"); err != nil {
+		t.Fatal(err)
+	}
+	if want := []presence.Fact{presence.Chosen{Version: v(0)}}; !reflect.DeepEqual(h.facts, want) {
+		t.Errorf("got %+v, want %+v", h.facts, want)
 	}
 }
 

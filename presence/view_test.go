@@ -1,6 +1,7 @@
 package presence_test
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"testing"
@@ -46,9 +47,22 @@ func idle(s presence.Session, input time.Duration) presence.Session {
 	return s
 }
 
+// doing is an activity of the moment of saying; without a type it is one that has ended.
+func doing(session, kind string, until time.Duration) presence.Activity {
+	return presence.Activity{Session: session, Type: kind, Since: after(0), Until: after(until), Version: v(0)}
+}
+
 func on(device string, s presence.Session) presence.Session {
 	s.Device = device
 	return s
+}
+
+// hid is that ada hides from everybody, or has come out again.
+func hid(h presence.Hiding) presence.Fact {
+	return presence.Facts{
+		presence.Invisibility{On: h.On, Version: h.Version},
+		presence.HidingFrom{Class: presence.Other, Hiding: h}, presence.HidingFrom{Class: presence.Contact, Hiding: h},
+	}
 }
 
 func chose(s presence.Status, until time.Duration) presence.Chosen {
@@ -62,8 +76,8 @@ func chose(s presence.Status, until time.Duration) presence.Chosen {
 func TestStatusFollowsTheRules(t *testing.T) {
 	online, busy, dnd := saying("session-1", presence.Online), saying("session-2", presence.Busy), saying("session-3", presence.DND)
 	away := awaySince("session-4", -minute)
-	hides := presence.Hiding{On: true, At: after(0), Seen: after(0), Shown: v(0), Version: v(0)}
-	came := presence.Hiding{At: after(0), Version: v(0)}
+	hides := hid(presence.Hiding{On: true, At: after(0), Seen: after(0), Shown: v(0), Version: v(0)})
+	came := hid(presence.Hiding{At: after(0), Version: v(0)})
 	for _, c := range []struct {
 		name         string
 		record       presence.Record
@@ -214,7 +228,7 @@ func TestWhoHidesIsSeenByTheCopyAlone(t *testing.T) {
 		on("web", saying("session-1", presence.DND)), awaySince("session-2", 0),
 		presence.Profile{Name: "Countess", Version: v(hour)},
 		presence.Seen{At: after(hour), Input: after(hour), Version: v(hour)},
-		presence.Hiding{On: true, At: after(0), Seen: after(-minute), Shown: v(-minute), Version: v(0), Profile: presence.Profile{Name: "Ada", Version: v(-day)}},
+		hid(presence.Hiding{On: true, At: after(0), Seen: after(-minute), Shown: v(-minute), Version: v(0), Profile: presence.Profile{Name: "Ada", Version: v(-day)}}),
 	)
 	offline := presence.View{User: "ada", Status: presence.Offline, Notify: true, Profile: presence.Profile{Name: "Ada"}, Version: v(-minute)}
 	if got := r.View(presence.Other, v(2*hour)); !reflect.DeepEqual(got, offline) {
@@ -274,7 +288,7 @@ func TestLastActiveIsTheNewestInputOfLiveAndEndedSessions(t *testing.T) {
 
 // Times of a hidden spell would tell that there was one, and what was done in it.
 func TestAfterComingOutNoTimeIsOlderThanThat(t *testing.T) {
-	out := presence.Hiding{At: after(0), Version: v(0)}
+	out := hid(presence.Hiding{At: after(0), Version: v(0)})
 	for _, c := range []struct {
 		name            string
 		record          presence.Record
@@ -371,13 +385,43 @@ func drawRecord(t *rapid.T) presence.Record {
 		r.Set(c)
 	}
 	r.Set(presence.Profile{Name: rapid.SampledFrom([]string{"", "Ada", "Countess"}).Draw(t, "name"), Version: drawVersion(t, "profile")})
+	if rapid.Bool().Draw(t, "has said") {
+		c := presence.Custom{Text: rapid.SampledFrom([]string{"", "Standup"}).Draw(t, "text"), Version: drawVersion(t, "custom")}
+		if rapid.Bool().Draw(t, "custom ends") {
+			c.Until = drawTime(t, "custom until")
+		}
+		r.Set(c)
+	}
+	for _, s := range r.Sessions {
+		if rapid.Bool().Draw(t, "does") {
+			r.Set(drawActivity(t, s.ID))
+		}
+	}
+	if rapid.Bool().Draw(t, "has privacy") {
+		r.Set(drawPrivacy(t, drawVersion(t, "privacy")))
+	}
 	if rapid.Bool().Draw(t, "has been seen") {
 		r.Set(presence.Seen{At: drawTime(t, "seen"), Input: drawTime(t, "seen input"), Version: drawVersion(t, "seen")})
 	}
 	if rapid.Bool().Draw(t, "has hidden") {
-		r.Set(drawHiding(t, rapid.Bool().Draw(t, "hides")))
+		r.Set(hid(drawHiding(t, rapid.Bool().Draw(t, "hides"))))
 	}
 	return r
+}
+
+func drawActivity(t *rapid.T, session string) presence.Activity {
+	return presence.Activity{
+		Session: session, Type: rapid.SampledFrom([]string{"", "viewing", "in_call"}).Draw(t, "type"), Target: rapid.SampledFrom([]string{"", "/docs/7"}).Draw(t, "target"),
+		Since: drawTime(t, "since"), Until: drawTime(t, "activity until"), Version: drawVersion(t, "activity"),
+	}
+}
+
+func drawPrivacy(t *rapid.T, version presence.Version) presence.Privacy {
+	audience := rapid.SampledFrom([]presence.Audience{presence.Everyone, presence.Contacts, presence.Nobody})
+	return presence.Privacy{
+		Online: audience.Draw(t, "online"), LastSeen: audience.Draw(t, "lastSeen"), Activity: audience.Draw(t, "activity"), Typing: audience.Draw(t, "typing"),
+		Version: version,
+	}
 }
 
 func drawHiding(t *rapid.T, on bool) presence.Hiding {
@@ -428,7 +472,7 @@ func TestAViewDependsOnNothingButRecordClassAndMoment(t *testing.T) {
 }
 
 func clone(r presence.Record) presence.Record {
-	r.Sessions = slices.Clone(r.Sessions)
+	r.Sessions, r.Doing, r.Relations = slices.Clone(r.Sessions), slices.Clone(r.Doing), maps.Clone(r.Relations)
 	return r
 }
 
@@ -437,7 +481,8 @@ func TestWithoutALiveSessionEverybodySeesOffline(t *testing.T) {
 		r, now := drawRecord(t), drawVersion(t, "now")
 		r.Sessions = nil
 		for class := range everyClass {
-			if got := r.View(class, now); got.Status != presence.Offline || got.Chosen != "" || got.Devices != nil || !got.LastActiveAt.IsZero() {
+			if got := r.View(class, now); got.Status != presence.Offline || got.Chosen != "" || got.Devices != nil || !got.LastActiveAt.IsZero() ||
+				got.Custom != (presence.Custom{}) || got.Activity != (presence.Activity{}) || !got.Notify {
 				t.Fatalf("%s sees %+v of a user without sessions, want offline and nothing else", classes[class], got)
 			}
 		}
@@ -449,9 +494,10 @@ func TestNothingButTheCopyShowsOfWhoHides(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h, now := drawHiding(t, true), drawVersion(t, "now")
 		one, two := drawRecord(t), drawRecord(t)
-		one.Set(h)
+		one.Set(hid(h))
 		h.Version = drawVersion(t, "another hiding") // the fact's own version is not for others either
-		two.Set(h)
+		two.Set(hid(h))
+		two.Privacy = one.Privacy // which says who sees the time of the copy
 		for _, class := range []presence.Class{presence.Other, presence.Contact} {
 			if a, b := one.View(class, now), two.View(class, now); !reflect.DeepEqual(a, b) {
 				t.Fatalf("%s sees a difference:\n%+v\n%+v", classes[class], a, b)
@@ -465,7 +511,8 @@ var strength = map[presence.Status]int{presence.Offline: 0, presence.Away: 1, pr
 func TestAnotherSessionNeverLowersTheStatus(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r, now := drawRecord(t), drawVersion(t, "now")
-		r.Chosen, r.Hiding = presence.Chosen{}, presence.Hiding{}
+		r.Chosen = presence.Chosen{}
+		r.Set(hid(presence.Hiding{}))
 		more := clone(r)
 		more.Set(drawSession(t, "session-4"))
 		for class := range everyClass {
@@ -479,7 +526,7 @@ func TestAnotherSessionNeverLowersTheStatus(t *testing.T) {
 func TestAChoiceIsSeenWhateverTheSessionsSay(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r, now := drawRecord(t), drawVersion(t, "now")
-		r.Hiding = presence.Hiding{}
+		r.Set(hid(presence.Hiding{}))
 		r.Set(drawSession(t, "session-4"))
 		chosen := r.Chosen.At(now)
 		if chosen == "" {
@@ -522,7 +569,7 @@ func TestAfterThirtyDaysNothingIsLeftToSeeOfAnybodyOffline(t *testing.T) {
 	for name, r := range map[string]presence.Record{
 		"who went offline":                    recordOf(ada, presence.Seen{At: after(0), Version: v(0)}),
 		"who has a choice that never expires": recordOf(ada, presence.Seen{At: after(0), Version: v(0)}, chose(presence.DND, 0)),
-		"who hides":                           recordOf(saying("session-1", presence.Online), presence.Hiding{On: true, Seen: after(0), Shown: v(0), Profile: ada}),
+		"who hides":                           recordOf(saying("session-1", presence.Online), hid(presence.Hiding{On: true, Seen: after(0), Shown: v(0), Profile: ada})),
 	} {
 		for _, class := range []presence.Class{presence.Other, presence.Contact} {
 			if got := r.View(class, v(30*day-time.Millisecond)); got.Profile.Name != "Ada" || got.LastSeenAt.IsZero() != (class == presence.Other) {
