@@ -1,0 +1,152 @@
+package presence_test
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/presently/presently/presence"
+)
+
+// turn is a deed that everybody may know of, and one that its doer may do right after it if he is hidden.
+type turn struct {
+	open, secret deed
+}
+
+func drawTurn(t *rapid.T) turn {
+	return turn{drawDeed(t), drawSecret(t)}
+}
+
+// drawSecret draws something that does not end a hiding.
+func drawSecret(t *rapid.T) deed {
+	if rapid.Bool().Draw(t, "no secret") {
+		return deed{}
+	}
+	d := rapid.Custom(drawDeed).Filter(func(d deed) bool {
+		return d.do != "wait" && d.do != "show" && d.status != presence.Invisible
+	}).Draw(t, "secret")
+	if d.other != "" {
+		d.other = "dee" // a third party
+	}
+	return d
+}
+
+func (u turn) String() string {
+	if u.secret.do == "" {
+		return "  " + u.open.String()
+	}
+	return fmt.Sprintf("  %s\n    in secret, where hidden: %s", u.open, u.secret)
+}
+
+// drawHidingDeed draws one of the ways to hide from cy, or from everybody.
+func drawHidingDeed(t *rapid.T) deed {
+	who := rapid.SampledFrom([]string{"ada", "bob"}).Draw(t, "who hides")
+	p := drawPrivacy(t, 0)
+	p.Online = rapid.SampledFrom([]presence.Audience{presence.Contacts, presence.Nobody}).Draw(t, "hides from")
+	return rapid.SampledFrom([]deed{
+		{do: "choose", who: who, status: presence.Invisible}, {do: "show", who: who, privacy: p}, {do: "block", who: who, other: "cy", is: true},
+	}).Draw(t, "hides by")
+}
+
+// glimpse is what a viewer sees of one user after a turn.
+type glimpse struct {
+	view   presence.View
+	hidden bool
+	acted  bool // in secret, so far
+}
+
+// glimpses plays turns on a store of their own and tells what the viewer sees of each of the people after each of them, or what is wrong with
+// it in itself.
+func glimpses(t *testing.T, viewer string, turns []turn, secretly bool) (seen []map[string]glimpse, wrong string) {
+	s := running(t, &tape{})
+	acted, cameOut := map[string]bool{}, map[string]time.Time{}
+	before := map[string]glimpse{}
+	tick := func() { time.Sleep(time.Millisecond); synctest.Wait() }
+	for i, u := range turns {
+		began := time.Now()
+		_ = u.open.perform(t.Context(), s)
+		tick()
+		if r := lookup(t, s, u.secret.who)[0]; secretly && u.secret.do != "" && r.HiddenFrom(viewer) && !(u.secret.do == "choose" && r.Invisible.On) {
+			_ = u.secret.perform(t.Context(), s)
+			acted[u.secret.who] = true
+		}
+		tick()
+		now := map[string]glimpse{}
+		records, err := s.Lookup(t.Context(), viewer, people)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range records {
+			g := glimpse{r.ViewFor(viewer, r.AsOf), r.HiddenFrom(viewer), acted[r.User]}
+			// Where one sweep ends several sessions in the same microsecond, each version is one more than the last. That shows nothing to those
+			// who do not know the microsecond, which they do on virtual time alone.
+			g.view.Version -= g.view.Version % 1000
+			if before[r.User].hidden && !g.hidden {
+				cameOut[r.User] = began
+			}
+			for _, at := range []time.Time{g.view.LastSeenAt, g.view.LastActiveAt, g.view.Activity.Since} {
+				if !at.IsZero() && at.Before(cameOut[r.User]) {
+					wrong = fmt.Sprintf("after turn %d %s sees %+v, with a time from before %s, when %s came out of hiding", i, viewer, g.view, cameOut[r.User], r.User)
+				}
+			}
+			now[r.User] = g
+		}
+		seen, before = append(seen, now), now
+	}
+	return seen, wrong
+}
+
+// The attack: to learn by any difference, also in versions and in what is shown of somebody else, what a user does while he is hidden from
+// the viewer, or that he does anything at all. What he does shows again only once he has come out.
+func TestWhatIsDoneInHidingCannotBeSeen(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		viewer := rapid.SampledFrom([]string{"cy", "cy", "eve"}).Draw(rt, "viewer")
+		var turns []turn
+		for _, d := range rapid.SliceOfN(rapid.Custom(drawDeed), 0, 15).Draw(rt, "youth") {
+			turns = append(turns, turn{open: d})
+		}
+		turns = append(turns, turn{open: drawHidingDeed(rt)})
+		turns = append(turns, rapid.SliceOfN(rapid.Custom(drawTurn), 1, 25).Draw(rt, "turns")...)
+		var without, with []map[string]glimpse
+		told := func(wrong string) string {
+			if wrong != "" {
+				for _, u := range turns {
+					wrong += "\n" + u.String()
+				}
+			}
+			return wrong
+		}
+		inBubble(t, rt, func(t *testing.T) (wrong string) {
+			without, wrong = glimpses(t, viewer, turns, false)
+			return told(wrong)
+		})
+		inBubble(t, rt, func(t *testing.T) (wrong string) {
+			with, wrong = glimpses(t, viewer, turns, true)
+			return told(wrong)
+		})
+		if wrong := told(difference(viewer, without, with)); wrong != "" {
+			rt.Fatal(wrong)
+		}
+	})
+}
+
+func difference(viewer string, without, with []map[string]glimpse) string {
+	out := map[string]bool{} // who has come out after he acted in secret: from then on it may show
+	for i := range with {
+		for _, user := range people {
+			a, b := without[i][user], with[i][user]
+			out[user] = out[user] || b.acted && !b.hidden
+			if a.hidden != b.hidden && !out[user] {
+				return fmt.Sprintf("after turn %d %s is hidden from %s: %t, with secrets %t", i, user, viewer, a.hidden, b.hidden)
+			}
+			if !out[user] && !reflect.DeepEqual(a.view, b.view) {
+				return fmt.Sprintf("after turn %d %s sees of %s\n             %+v\nwith secrets %+v", i, viewer, user, a.view, b.view)
+			}
+		}
+	}
+	return ""
+}
