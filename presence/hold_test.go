@@ -69,6 +69,55 @@ func TestOfAStoreThatLostAllWhatWasKnownIsBelieved(t *testing.T) {
 	}
 }
 
+// The store is back without its newest facts, or has new ones that were not heard here.
+func TestOfEachFactTheNewerIsBelieved(t *testing.T) {
+	online := saying("session-1", presence.Online)
+	hides := func(c presence.Class, on bool, version presence.Version) presence.Fact {
+		return presence.HidingFrom{Class: c, Hiding: presence.Hiding{On: on, Version: version}}
+	}
+	bob := func(contact bool, version presence.Version) presence.Fact {
+		return presence.Relation{Viewer: "bob", Contact: contact, Version: version}
+	}
+	began := func(after time.Duration, version presence.Version) presence.Session {
+		s := online
+		s.Started, s.Version = t0.Add(after), version
+		return s
+	}
+	does := func(kind string, version presence.Version) presence.Fact {
+		return presence.Activity{Session: "session-1", Type: kind, Until: after(hour), Version: version}
+	}
+	type facts []presence.Fact
+	for name, c := range map[string]struct{ older, newer facts }{
+		"a custom status":               {facts{presence.Custom{Text: "Standup", Version: 1}}, facts{presence.Custom{Text: "Lunch", Version: 2}}},
+		"a custom status, cleared":      {facts{presence.Custom{Text: "Standup", Version: 1}}, facts{presence.Custom{Version: 2}}},
+		"privacy":                       {facts{presence.Privacy{Online: presence.Everyone, Version: 1}}, facts{presence.Privacy{Online: presence.Nobody, Version: 2}}},
+		"invisible":                     {facts{presence.Invisibility{On: true, Version: 1}}, facts{presence.Invisibility{Version: 2}}},
+		"a hiding that began":           {facts{}, facts{hides(presence.Other, true, 2)}},
+		"a hiding that ended":           {facts{hides(presence.Contact, true, 1)}, facts{hides(presence.Contact, false, 2)}},
+		"a contact":                     {facts{}, facts{bob(true, 2)}},
+		"a contact who was removed":     {facts{bob(true, 1)}, facts{bob(true, 1), bob(false, 2)}},
+		"one of two who was removed":    {facts{presence.Relation{Viewer: "cy", Blocked: true, Version: 1}, bob(true, 2)}, facts{presence.Relation{Viewer: "cy", Blocked: true, Version: 1}, bob(true, 2), bob(false, 3)}},
+		"a contact who was blocked":     {facts{bob(true, 1)}, facts{presence.Relation{Viewer: "bob", Contact: true, Blocked: true, Version: 2}}},
+		"an activity":                   {facts{online}, facts{online, does("viewing", 2)}},
+		"an activity that was stopped":  {facts{online, does("viewing", 1)}, facts{online, does("", 2)}},
+		"an activity that goes on":      {facts{online, presence.Activity{Session: "session-1", Type: "viewing", Until: after(minute), Version: 1}}, facts{online, does("viewing", 1)}},
+		"none of a session that began":  {facts{began(0, 1), does("viewing", 2)}, facts{presence.Seen{Version: 3}, began(minute, 4)}},
+		"none of a session that ended":  {facts{began(0, 1), does("viewing", 2)}, facts{presence.Seen{Version: 3}}},
+		"that of a session that is new": {facts{began(0, 1), does("viewing", 2)}, facts{presence.Seen{Version: 3}, began(minute, 4), does("in_call", 5)}},
+	} {
+		older, newer := recordOf(c.older...), recordOf(c.newer...)
+		older.AsOf, newer.AsOf = 2, 5
+		for order, got := range map[string]presence.Record{
+			"the store has the newer": presence.Besides(newer, older),
+			"the newer is known here": presence.Besides(older, newer),
+		} {
+			if shown(got) != shown(newer) {
+				t.Errorf("%s: %s:\n got %s\nwant %s", name, order, shown(got), shown(newer))
+			}
+		}
+	}
+}
+
 // An instance that has known the lane only since the loss has a record without facts, which is newer than a session that another instance
 // then brings back with its first version.
 func TestASessionThatIsBroughtBackAfterALossIsBelieved(t *testing.T) {
