@@ -52,7 +52,7 @@ func (z *fuzzing) ask(t *testing.T, method, target, body string, headers ...stri
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, "http://presently"+target, strings.NewReader(body))
 	if err != nil {
-		t.Skip("no request that net/http would let through")
+		return // no request that net/http would let through
 	}
 	req.Header.Set("Authorization", z.bearer)
 	for _, h := range headers {
@@ -285,7 +285,7 @@ func FuzzPath(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, method uint8, path string) {
 		if !strings.HasPrefix(path, "/") {
-			t.Skip("no path")
+			return // no path
 		}
 		z.ask(t, methods[int(method)%len(methods)], path, "")
 	})
