@@ -52,7 +52,7 @@ func (z *fuzzing) ask(t *testing.T, method, target, body string, headers ...stri
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, "http://presently"+target, strings.NewReader(body))
 	if err != nil {
-		return // no request that net/http would let through
+		t.Skip("no request that net/http would let through") // an input of the fuzzer's that is no case
 	}
 	req.Header.Set("Authorization", z.bearer)
 	for _, h := range headers {
