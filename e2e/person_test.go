@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -30,8 +31,15 @@ func (i *instance) as(user string) *person {
 // sign makes a token as whoever issues tokens would.
 func sign(t testing.TB, user string, lasts time.Duration) string {
 	t.Helper()
+	return signClaims(t, user, lasts, nil)
+}
+
+// signClaims is sign with more claims.
+func signClaims(t testing.TB, user string, lasts time.Duration, more jwt.MapClaims) string {
+	t.Helper()
 	now := time.Now()
 	claims := jwt.MapClaims{"sub": user, "iat": now.Unix(), "exp": now.Add(lasts).Unix(), "profile": map[string]string{"name": strings.ToUpper(user)}}
+	maps.Copy(claims, more)
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(secret))
 	if err != nil {
 		t.Fatal(err)
