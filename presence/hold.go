@@ -37,7 +37,7 @@ func (r Record) besides(known Record, sure Version) Record {
 	for _, s := range out.Sessions {
 		for _, from := range []Record{r, known} {
 			was, _ := from.Session(s.ID) // perhaps an earlier one with this ID, whose activity is over
-			if a := from.activityOf(s.ID); was.Started.Equal(s.Started) && a.newer(out.activityOf(s.ID)) {
+			if a := from.activityOf(s.ID); was.Started.Equal(s.Started) && a.Version > out.activityOf(s.ID).Version {
 				out.Set(a)
 			}
 		}
@@ -58,11 +58,6 @@ func (r Record) besides(known Record, sure Version) Record {
 	newer(&out.Invisible, known.Invisible, known.Invisible.Version > r.Invisible.Version)
 	out.AsOf = max(r.AsOf, known.AsOf)
 	return out
-}
-
-// newer reports whether an activity was said later than another of the same session. One that goes on is extended under its version.
-func (a Activity) newer(b Activity) bool {
-	return a.Version > b.Version || a.Version == b.Version && a.Until.After(b.Until)
 }
 
 func newer[T any](fact *T, known T, is bool) {
