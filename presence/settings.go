@@ -94,10 +94,15 @@ func (r Record) HiddenFrom(viewer string) bool {
 	return class != Self && (r.Relations[viewer].Blocked || r.Hidings[class].On)
 }
 
+// hidesBefore reports whether it is the relation's own hiding that its viewer sees, not that of his class.
+func (r Relation) hidesBefore(class Hiding) bool {
+	return r.Hiding.On && (r.Blocked || !class.On || r.Hiding.Version >= class.Version)
+}
+
 // hidingFrom is the copy that a viewer from whom the user is hidden sees.
 func (r Record) hidingFrom(viewer string) Hiding {
 	own, class := r.Relations[viewer], r.Hidings[r.ClassOf(viewer)]
-	if own.Hiding.On && (own.Blocked || !class.On || own.Hiding.Version > class.Version) {
+	if own.hidesBefore(class) {
 		return own.Hiding
 	}
 	// The copy of his class knows nothing of what was hidden from him alone before that.
@@ -111,18 +116,32 @@ func (r Record) setSettings(now time.Time, v Version, setting Fact) []Fact {
 	after.Set(setting)
 	facts := []Fact{setting}
 	for class := Other; class < Self; class++ {
-		was, is := r.Hidings[class].On, after.hides(class)
-		if was == is {
-			continue
-		}
-		h := Hiding{At: now, Version: v}
-		if is {
+		h := r.Hidings[class]
+		was, is := h.On, after.hides(class)
+		switch {
+		case is && !was:
 			h = r.copyOf(r.View(class, VersionAt(now)), r.cameOut(class), now, v)
+		case was && !is:
+			h = Hiding{At: now, Version: v}
 		}
-		facts = append(facts, HidingFrom{class, h})
+		if is && r.tellsSeen(class) != after.tellsSeen(class) {
+			h.Shown, h.Version = v, v
+		}
+		if h != r.Hidings[class] {
+			facts = append(facts, HidingFrom{class, h})
+		}
+	}
+	for _, rel := range r.related(func(rel Relation) bool { return rel.Hiding.On }) { // never one to himself
+		if class := r.ClassOf(rel.Viewer); rel.hidesBefore(r.Hidings[class]) && r.tellsSeen(class) != after.tellsSeen(class) {
+			rel.Hiding.Shown, rel.Hiding.Version, rel.Version = v, v, v
+			facts = append(facts, rel)
+		}
 	}
 	return facts
 }
+
+// tellsSeen reports whether a class may see the last-seen time, which is all that a viewer from whom the user is hidden can see change.
+func (r Record) tellsSeen(c Class) bool { return r.Privacy.orDefault().LastSeen.admits(c) }
 
 // setRelation makes the facts of a change of one relation.
 func (r Record) setRelation(now time.Time, v Version, rel Relation) []Fact {

@@ -73,8 +73,7 @@ func (r Record) View(class Class, now Version) View {
 
 // hidden is the view of a user who hides: that of one who went offline when the hiding began (rule 2).
 func (r Record) hidden(class Class, h Hiding, now Version) View {
-	v := View{User: r.User, Notify: true, Profile: h.Profile.shown()}
-	v.Version = max(h.Shown, r.Privacy.Version) // which says whether the last-seen time is told, as of one who is not here
+	v := View{User: r.User, Notify: true, Profile: h.Profile.shown(), Version: h.Shown}
 	v.offline(r.Privacy.orDefault().LastSeen.admits(class), h.Seen, now)
 	return v
 }
