@@ -10,18 +10,22 @@ import (
 	"github.com/presently/presently/presence"
 )
 
+const olderStore = "a store that is older"
+
+// endless is the record without the ends of activities.
+func endless(r presence.Record) presence.Record {
+	r = clone(r)
+	for i := range r.Doing {
+		r.Doing[i].Until = time.Time{}
+	}
+	return r
+}
+
 // During a hold a board has two records of a user: that which it knew, and that which the store now has. Where the store has lost
 // nothing, its own is newer and must be believed whole; where it is back with an old copy, that which was known.
 func TestTheNewerOfTwoRecordsIsBelievedDuringAHold(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		deeds := drawDeeds(30).Draw(rt, "deeds")
-		for _, d := range deeds { // that are only ever extended: the ends of an activity that goes on have no version
-			for _, does := range []*presence.Doing{d.doing, d.beat.Doing} {
-				if does != nil {
-					does.TTL = 6 * second
-				}
-			}
-		}
 		known := rapid.IntRange(0, len(deeds)).Draw(rt, "known after")
 		inBubble(t, rt, func(t *testing.T) string {
 			s := running(t, &tape{})
@@ -41,10 +45,14 @@ func TestTheNewerOfTwoRecordsIsBelievedDuringAHold(t *testing.T) {
 					continue
 				}
 				for order, got := range map[string]presence.Record{
-					"a store that was away":  presence.Besides(newer, older),
-					"a store that is older ": presence.Besides(older, newer),
+					"a store that was away": presence.Besides(newer, older),
+					olderStore:              presence.Besides(older, newer),
 				} {
-					if shown(got) != shown(newer) {
+					want := newer
+					if order == olderStore { // the end of an activity that goes on has no version
+						got, want = endless(got), endless(want)
+					}
+					if shown(got) != shown(want) {
 						return fmt.Sprintf("%s: after\n%s\nthe record of %s is\n     %s\nwant %s\nthe older was\n     %s",
 							order, story(deeds), newer.User, shown(got), shown(newer), shown(older))
 					}
@@ -100,7 +108,6 @@ func TestOfEachFactTheNewerIsBelieved(t *testing.T) {
 		"a contact who was blocked":     {facts{bob(true, 1)}, facts{presence.Relation{Viewer: "bob", Contact: true, Blocked: true, Version: 2}}},
 		"an activity":                   {facts{online}, facts{online, does("viewing", 2)}},
 		"an activity that was stopped":  {facts{online, does("viewing", 1)}, facts{online, does("", 2)}},
-		"an activity that goes on":      {facts{online, presence.Activity{Session: "session-1", Type: "viewing", Until: after(minute), Version: 1}}, facts{online, does("viewing", 1)}},
 		"none of a session that began":  {facts{began(0, 1), does("viewing", 2)}, facts{presence.Seen{Version: 3}, began(minute, 4)}},
 		"none of a session that ended":  {facts{began(0, 1), does("viewing", 2)}, facts{presence.Seen{Version: 3}}},
 		"that of a session that is new": {facts{began(0, 1), does("viewing", 2)}, facts{presence.Seen{Version: 3}, began(minute, 4), does("in_call", 5)}},

@@ -23,7 +23,7 @@ func drawSecret(t *rapid.T, hider string) deed {
 		return deed{}
 	}
 	d := rapid.Custom(drawDeed).Filter(func(d deed) bool {
-		return d.do != "wait" && d.do != "show" && d.status != presence.Invisible
+		return d.do != "wait" && d.status != presence.Invisible
 	}).Draw(t, "secret")
 	if d.other != "" {
 		d.other = "dee" // a third party
@@ -69,6 +69,10 @@ func glimpses(t *testing.T, viewer string, turns []turn, secretly bool) (seen []
 		_ = u.open.perform(t.Context(), s)
 		tick()
 		if r := lookup(t, s, u.secret.who)[0]; secretly && u.secret.do != "" && r.HiddenFrom(viewer) && !(u.secret.do == "choose" && r.Invisible.On) {
+			if u.secret.do == "show" { // what is nothing to somebody from whom he is hidden
+				p := r.PrivacyOrDefault()
+				u.secret.privacy.Online, u.secret.privacy.LastSeen = p.Online, p.LastSeen
+			}
 			_ = u.secret.perform(t.Context(), s)
 			acted[u.secret.who] = true
 		}

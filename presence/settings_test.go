@@ -454,23 +454,31 @@ func TestWhoIsBlockedAgainSeesNothingOfTheFirstTime(t *testing.T) {
 	})
 }
 
-// As of one who is offline: whom a change of privacy shows more or less, sees something newer.
+// Whom a change of privacy shows more or less, sees something newer, and nobody else.
 func TestPrivacyOfLastSeenCountsWhileSheHides(t *testing.T) {
 	onStage(t, func(a *stage) {
 		a.beats(presence.Heartbeat{Session: "session-1"})
 		gone := time.Now()
+		a.blocks("bob", true)
 		a.chooses(presence.Invisible)
 		p := open
 		for _, to := range []presence.Audience{presence.Contacts, presence.Everyone} {
-			before := a.seenBy("eve")
+			eve, bob := a.seenBy("eve"), a.seenBy("bob")
 			p.LastSeen = to
-			a.shows(p)
-			after := a.seenBy("eve")
-			if after.LastSeenAt.IsZero() != (to == presence.Contacts) || after.Version <= before.Version {
-				t.Errorf("told to %s: eve sees\n    %+v\nsaw %+v", to, after, before)
+			a.wantUnchanged(func() { a.shows(p) }, "cy")
+			for viewer, before := range map[string]presence.View{"eve": eve, "bob": bob} {
+				after := a.seenBy(viewer)
+				if after.LastSeenAt.IsZero() != (to == presence.Contacts) || after.Version <= before.Version {
+					t.Errorf("told to %s: %s sees\n    %+v\nsaw %+v", to, viewer, after, before)
+				}
 			}
 		}
-		a.wantNothingOlder("eve", gone)
+		a.wantNothingOlder("bob", gone)
+		a.wantNothingOlder("eve", gone.Add(time.Second))
+		a.wantUnchanged(func() {
+			p.Activity, p.Typing, p.Online = presence.Nobody, presence.Nobody, presence.Nobody
+			a.shows(p)
+		}, "bob", "eve", "cy")
 	})
 }
 
