@@ -37,6 +37,14 @@ type shown struct {
 	related presence.Version // of the relations by which the streams watch
 	frames  [presence.Classes]*sse.Frame
 	revs    [presence.Classes]presence.Version
+	apart   map[string]uint64 // digests of what viewers who stand apart were offered last
+}
+
+func (m *shown) noteApart(viewer string, frame *sse.Frame) {
+	if m.apart == nil {
+		m.apart = map[string]uint64{}
+	}
+	m.apart[viewer] = frame.Digest
 }
 
 func shownOf(e *presence.Entry) *shown {
@@ -51,9 +59,11 @@ func shownOf(e *presence.Entry) *shown {
 // Changed implements presence.Listener.
 func (f *feed) Changed(e *presence.Entry) {
 	key, memo := userKey(e.Record.User), shownOf(e)
+	var least presence.Version
 	if memo.related != e.Record.RelatedAt {
 		memo.related = e.Record.RelatedAt
 		f.regroup(e, key)
+		least = e.Record.RelatedAt // for those who have moved just now, and are offered the frame of their class too
 	}
 	for _, v := range f.hub.Variants(key) {
 		if v == apart {
@@ -61,7 +71,7 @@ func (f *feed) Changed(e *presence.Entry) {
 			continue
 		}
 		last := memo.frames[v]
-		if frame := memo.frame(e, presence.Class(v)); last == nil || frame.Digest != last.Digest {
+		if frame := memo.frame(e, presence.Class(v), least); last == nil || frame.Digest != last.Digest {
 			f.hub.Offer(key, v, frame)
 		}
 	}
@@ -74,6 +84,9 @@ func (f *feed) attach(s *sse.Stream, e *presence.Entry) *sse.Frame {
 	v := variantOf(e.Record, s.Reader())
 	f.hub.Watch(s, key, v)
 	frame := f.frameFor(e, s.Reader())
+	if v == apart {
+		shownOf(e).noteApart(s.Reader(), frame)
+	}
 	s.Offer(key, v, frame)
 	return frame
 }
@@ -84,17 +97,36 @@ func (f *feed) regroup(e *presence.Entry, key sse.Key) {
 		if now := variantOf(e.Record, s.Reader()); now != v {
 			f.hub.Watch(s, key, now)
 			view := e.Record.ViewFor(s.Reader(), e.Now)
-			// His new class may not have seen anything change, but he does: the change is that of the relation.
-			s.Offer(key, now, frameOf(view, max(revOf(e, view), e.Record.RelatedAt), e.Now))
+			rev := revOf(e, view)
+			if now != apart {
+				// His new class may not have seen anything change, but he does: the change is that of the relation. Who stands apart is told
+				// by the version of his view, which is older where he was shown nothing.
+				rev = max(rev, e.Record.RelatedAt)
+			}
+			frame := frameOf(view, rev, e.Now)
+			if now == apart {
+				shownOf(e).noteApart(s.Reader(), frame)
+			}
+			s.Offer(key, now, frame)
 		}
 	}
 }
 
+// tellApart offers what is new to those who stand apart. What looks as before is not offered again: in place of what is still to be written, it would
+// be newer, and tell that something has happened.
 func (f *feed) tellApart(e *presence.Entry, key sse.Key) {
+	memo := shownOf(e)
+	before := memo.apart
+	memo.apart = nil // forget those who have gone
 	for s, v := range f.hub.Watchers(key) {
-		if v == apart {
-			s.Offer(key, apart, f.frameFor(e, s.Reader()))
+		if v != apart {
+			continue
 		}
+		frame := f.frameFor(e, s.Reader())
+		if frame.Digest != before[s.Reader()] {
+			s.Offer(key, apart, frame)
+		}
+		memo.noteApart(s.Reader(), frame)
 	}
 }
 
@@ -111,13 +143,14 @@ func (f *feed) frameFor(e *presence.Entry, viewer string) *sse.Frame {
 		view := e.Record.ViewFor(viewer, e.Now)
 		return frameOf(view, revOf(e, view), e.Now)
 	}
-	return shownOf(e).frame(e, e.Record.ClassOf(viewer))
+	return shownOf(e).frame(e, e.Record.ClassOf(viewer), 0)
 }
 
-// frame is the frame of what a class sees now. In a storm of streams that begin, all between two beacons share one.
-func (m *shown) frame(e *presence.Entry, class presence.Class) *sse.Frame {
+// frame is the frame of what a class sees now, with a rev that is not less than least. In a storm of streams that begin, all between two beacons
+// share one.
+func (m *shown) frame(e *presence.Entry, class presence.Class, least presence.Version) *sse.Frame {
 	view := e.Record.View(class, e.Now)
-	rev := revOf(e, view)
+	rev := max(revOf(e, view), least)
 	frame := frameOf(view, rev, e.Now)
 	if last := m.frames[class]; last != nil && m.revs[class] == rev && last.Digest == frame.Digest {
 		return last
