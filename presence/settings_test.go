@@ -413,6 +413,31 @@ func TestHidingsAreToldApartByVersionNotByTime(t *testing.T) {
 	})
 }
 
+// bob was unblocked while ada was invisible, and goes on seeing what he saw when she blocked him, also when what he may see of it changes.
+func TestOnesOwnHidingStandsWhenPrivacyChanges(t *testing.T) {
+	onStage(t, func(a *stage) {
+		a.beats(presence.Heartbeat{Session: "session-1", Profile: presence.Profile{Name: "Ada"}})
+		blocked := time.Now()
+		a.blocks("bob", true)
+		a.beats(presence.Heartbeat{Session: "session-1", Profile: presence.Profile{Name: "Countess"}})
+		a.chooses(presence.Invisible)
+		a.blocks("bob", false)
+		for _, to := range []presence.Audience{presence.Nobody, presence.Everyone} {
+			p := open
+			p.LastSeen = to
+			a.shows(p)
+			if got := a.seenBy("bob").Profile.Name; got != "Ada" {
+				t.Errorf("bob sees %q, the name that she took while she blocked him", got)
+			}
+		}
+		a.wantNothingOlder("bob", blocked)
+		a.chooses("")
+		gone := time.Now()
+		a.chooses(presence.Invisible)
+		a.wantNothingOlder("bob", gone)
+	})
+}
+
 // A stream that comes back is told the views that are newer than it. One whose viewer has become a contact meanwhile was told nothing.
 func TestAChangeOfClassMakesTheViewNewer(t *testing.T) {
 	for name, prepare := range map[string]func(*stage){
