@@ -96,7 +96,7 @@ func (f *feed) regroup(e *presence.Entry, key sse.Key) {
 	for s, v := range f.hub.Watchers(key) {
 		if now := variantOf(e.Record, s.Reader()); now != v {
 			f.hub.Watch(s, key, now)
-			view := e.Record.ViewFor(s.Reader(), e.Now)
+			view := e.Record.ViewFor(s.Reader(), e.Moment())
 			rev := revOf(e, view)
 			if now != apart {
 				// His new class may not have seen anything change, but he does: the change is that of the relation. Who stands apart is told
@@ -140,7 +140,7 @@ func variantOf(r presence.Record, viewer string) sse.Variant {
 // frameFor is the frame of what one viewer sees now: the one of his class, unless he sees something of his own.
 func (f *feed) frameFor(e *presence.Entry, viewer string) *sse.Frame {
 	if e.Record.Apart(viewer) {
-		view := e.Record.ViewFor(viewer, e.Now)
+		view := e.Record.ViewFor(viewer, e.Moment())
 		return frameOf(view, revOf(e, view), e.Now)
 	}
 	return shownOf(e).frame(e, e.Record.ClassOf(viewer), 0)
@@ -149,7 +149,7 @@ func (f *feed) frameFor(e *presence.Entry, viewer string) *sse.Frame {
 // frame is the frame of what a class sees now, with a rev that is not less than least. In a storm of streams that begin, all between two beacons
 // share one.
 func (m *shown) frame(e *presence.Entry, class presence.Class, least presence.Version) *sse.Frame {
-	view := e.Record.View(class, e.Now)
+	view := e.Record.View(class, e.Moment())
 	rev := max(revOf(e, view), least)
 	frame := frameOf(view, rev, e.Now)
 	if last := m.frames[class]; last != nil && m.revs[class] == rev && last.Digest == frame.Digest {

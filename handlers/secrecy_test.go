@@ -93,10 +93,6 @@ const (
 	hiddenUntil = 5 * time.Minute
 )
 
-// viewedAtBeacons is to become true: today a stream that begins between two beacons views a record at the lane's clock, which has gone on if somebody
-// who hides has done something. For less than half a second a bucket or an expiry can be seen to have come earlier than it would have.
-const viewedAtBeacons = false
-
 // playHidden plays a history and returns all that eve heard. The dice are thrown before anything happens, so that it differs in nothing but
 // in what is left out.
 func playHidden(t *testing.T, way wayToHide, seed uint64, secrets, gone bool) (heard []string) {
@@ -197,11 +193,9 @@ func (p *hiddenPlay) write(gone bool) {
 	// And how eve looks.
 	p.throw(3, hiddenSince+time.Millisecond*momentStep, hiddenSince+600*time.Millisecond, streamMoment, false, p.eveStreams)
 	p.throw(30, 100*time.Millisecond, hiddenUntil, streamMoment, false, p.eveStreams)
-	if viewedAtBeacons {
-		bucket := hiddenSince + time.Minute // of her last-seen time: changes now
-		p.throw(3, bucket, bucket+300*time.Millisecond, adaMoment, true, p.adaActs)
-		p.throw(6, bucket, bucket+400*time.Millisecond, streamMoment, false, p.eveStreams)
-	}
+	bucket := hiddenSince + time.Minute // of her last-seen time: changes now
+	p.throw(3, bucket, bucket+300*time.Millisecond, adaMoment, true, p.adaActs)
+	p.throw(6, bucket, bucket+400*time.Millisecond, streamMoment, false, p.eveStreams)
 	p.throw(80, 100*time.Millisecond, hiddenUntil, eveMoment, false, p.eveLooks)
 	at(hiddenUntil+time.Second, func() {})
 	slices.SortStableFunc(p.script, func(a, b moment) int { return int(a.at - b.at) })

@@ -105,7 +105,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening) error
 
 	views.first = make(map[string]view, len(o.users))
 	err = s.board.Watch(r.Context(), o.users, func(e *presence.Entry) {
-		seen := e.Record.ViewFor(o.who.User, e.Now)
+		seen := e.Record.ViewFor(o.who.User, e.Moment())
 		resumed = resumed && e.Record.Head.Epoch < int64(since) // else the store has lost data since
 		views.first[e.Record.User] = view{version: seen.Version, frame: s.feed.attach(stream, e)}
 	})

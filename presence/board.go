@@ -39,7 +39,7 @@ type Listener interface {
 // Entry is a watched user on a Board. Its fields may be used only within calls that the board makes.
 type Entry struct {
 	Record Record
-	Now    Version // the store time as of which Record is true, and at which it is to be viewed
+	Now    Version // the store time as of which Record is true
 	Beacon Version // the lane's last beacon: unlike Now, it does not tell when anything happened
 	Memo   any     // the listener's own
 
@@ -163,6 +163,15 @@ func (b *Board) Unwatch(users []string) {
 		}
 		l.mu.Unlock()
 	}
+}
+
+// Moment is when the entry is to be viewed: at the last beacon. Now would show, by what the passing of time alone has changed, that something
+// has happened in the lane which the viewer may not see.
+func (e *Entry) Moment() Version {
+	if e.Beacon == 0 {
+		return e.Now
+	}
+	return e.Beacon
 }
 
 func (b *Board) leave(entries []*Entry) {
@@ -435,7 +444,7 @@ func (b *Board) Beacon(n Beacon) {
 	if !l.stale() { // else there may be earlier changes yet to be told
 		l.doubt = l.doubt && l.held != 0
 		l.beacon = max(l.beacon, n.Now)
-		for len(l.expiries) > 0 && l.expiries[0].expires <= l.clock {
+		for len(l.expiries) > 0 && l.expiries[0].expires <= l.beacon {
 			b.tell(l, l.expiries[0]) // which moves it, or takes it out
 		}
 	}
@@ -644,7 +653,7 @@ func (b *Board) refresh(r Record) {
 
 // expect notes when the passing of time will next change what the entry shows.
 func (l *boardLane) expect(e *Entry) {
-	at, ok := e.Record.NextExpiry(max(l.clock, e.Record.AsOf))
+	at, ok := e.Record.NextExpiry(l.beacon) // the moment at which it is viewed
 	e.expires = at
 	switch {
 	case ok && e.place >= 0:
