@@ -198,3 +198,24 @@ func TestWhoIsBlockedSeesHisBlockerGo(t *testing.T) {
 		}
 	})
 }
+
+// Somebody who is no longer a contact sees less, which shows in no fact but the relation.
+func TestAStreamThatComesBackLearnsThatItsViewerIsNoContactAnyMore(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.decide("ada", "PUT", "contacts/bob")
+		w.beat("ada", "session-1", `,"device":"web"`)
+		time.Sleep(time.Second) // past the next beacon: an id promises no more than that
+		s := w.watch("bob", "user=ada")
+		_, snap, last := s.started()
+		if snap.Presences[0].Devices == nil {
+			w.Fatalf("a contact sees %+v", snap)
+		}
+		s.cancel()
+		time.Sleep(time.Minute / 2)
+		w.decide("ada", "DELETE", "contacts/bob")
+		_, snap, _ = w.watch("bob", "user=ada", "Last-Event-ID: "+last.id).started()
+		if len(snap.Presences) != 1 || snap.Presences[0].Devices != nil || snap.Presences[0].Status != api.StatusOnline {
+			w.Errorf("he comes back to %+v", snap)
+		}
+	})
+}

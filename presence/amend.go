@@ -176,12 +176,28 @@ func (t *Tracker) relate(ctx context.Context, user, other string, set func(*Rela
 		if !set(&rel) {
 			return nil, nil
 		}
+		facts := r.setRelation(now, v, rel)
 		if !known && len(r.Relations) >= 2*RelationsKept {
-			return nil, ErrTooManyRelations
+			oldest, ok := r.oldestEnded()
+			if !ok {
+				return nil, ErrTooManyRelations
+			}
+			facts = append(facts, Relation{Viewer: oldest, Version: v})
 		}
-		return r.setRelation(now, v, rel), nil
+		return facts, nil
 	})
 	return err
+}
+
+// oldestEnded is the viewer whose relation ended longest ago.
+func (r Record) oldestEnded() (viewer string, ok bool) {
+	var at Version
+	for _, rel := range r.Relations {
+		if !rel.Contact && !rel.Blocked && (!ok || rel.Version < at) {
+			viewer, at, ok = rel.Viewer, rel.Version, true
+		}
+	}
+	return viewer, ok
 }
 
 // Contacts lists the user's contacts and Blocks those whom he blocks, by name.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/presently/presently/presence"
+	"github.com/presently/presently/presence/memstore"
 )
 
 func TestACustomStatusIsSeenUntilItsEnd(t *testing.T) {
@@ -246,5 +247,50 @@ func TestAwayByChoiceIsSinceTheNewestInput(t *testing.T) {
 		if got := h.facts[0].(presence.Chosen).Input; !got.Equal(c.want) {
 			t.Errorf("with %+v: since %s, want %s", c.facts, got, c.want)
 		}
+	}
+}
+
+// Whoever makes and ends a contact a day has a thousand ended ones in the end. They make room for new ones, the oldest first.
+func TestEndedRelationsMakeRoomForNewOnes(t *testing.T) {
+	tr := presence.Tracker{Store: memstore.New(memstore.Options{TTL: ttl, Sweep: sweep})}
+	related := func() map[string]presence.Relation {
+		rs, err := tr.Lookup(t.Context(), "", []string{"ada"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rs[0].Relations
+	}
+	set := func(i int, is bool) error { return tr.SetContact(t.Context(), "ada", fmt.Sprint("user-", i), is) }
+	most := 2 * presence.RelationsKept
+	_, err := tr.Amend(t.Context(), "ada", presence.BySetting, func(_ presence.Record, _ time.Time, v presence.Version) ([]presence.Fact, error) {
+		var all []presence.Fact
+		for i := range most { // every other one has ended
+			rel := presence.Relation{Viewer: fmt.Sprint("user-", i), Contact: i%2 == 0, Version: v + presence.Version(i)}
+			if !rel.Contact {
+				rel.Hiding.Version = rel.Version
+			}
+			all = append(all, rel)
+		}
+		return all, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range most / 2 {
+		if err := set(most+i, true); err != nil {
+			t.Fatal(err)
+		}
+		if i%250 > 0 {
+			continue
+		}
+		if all := related(); all["user-1"].Viewer != "" || len(all) != most {
+			t.Fatalf("%d relations, with %+v, the oldest that has ended", len(all), all["user-1"])
+		}
+	}
+	if err := set(3*most, true); !errors.Is(err, presence.ErrTooManyRelations) {
+		t.Errorf("error %v, want ErrTooManyRelations", err)
+	}
+	if err := set(0, false); err != nil {
+		t.Errorf("one that is there already: %v", err)
 	}
 }

@@ -64,8 +64,8 @@ type HidingFrom struct {
 	Hiding
 }
 
-// Relation is what the user has decided about one other user. Without decisions there is none, but a relation that was ended stays
-// where it must go on hiding times that its viewer did not see.
+// Relation is what the user has decided about one other user. One that was ended stays: for its version, and because it may have to go on
+// hiding times that its viewer did not see.
 type Relation struct {
 	Viewer  string
 	Contact bool // sees more; unless blocked
@@ -161,6 +161,9 @@ func (r Record) setRelation(now time.Time, v Version, rel Relation) []Fact {
 		rel.Hiding = Hiding{At: now, Version: v}
 	case since.After(r.cameOut(class)): // his new class has seen what was hidden from his old one
 		rel.Hiding = Hiding{At: since, Version: v}
+	}
+	if rel.void() { // a contact who is none any more sees less, which his stream must learn of when it comes back
+		rel.Hiding = Hiding{Version: v}
 	}
 	if is && class != before { // which may see the last-seen time, or not
 		rel.Hiding.Shown = v

@@ -142,11 +142,14 @@ var amendStories = []story{
 			a.t.Fatalf("afterwards %+v", r)
 		}
 	}},
-	{"AContactWhoIsNoMoreLeavesNothing", func(a *actor) {
+	{"AContactWhoIsNoMoreIsAStrangerToWhomThatIsNews", func(a *actor) {
 		a.did(tracker(a.fx).SetContact(a.t.Context(), "ada", "bob", true))
+		before := a.record("ada")
 		a.did(tracker(a.fx).SetContact(a.t.Context(), "ada", "bob", false))
-		if r := a.record("ada"); len(r.Relations) != 0 {
-			a.t.Fatalf("relations %+v", r.Relations)
+		r := a.record("ada")
+		view := r.ViewFor("bob", r.AsOf)
+		if len(r.Contacts()) != 0 || r.ClassOf("bob") != presence.Other || view.Version <= before.ViewFor("bob", before.AsOf).Version {
+			a.t.Fatalf("relations %+v show him %+v", r.Relations, view)
 		}
 		a.wantHeard(presence.BySetting, presence.BySetting)
 	}},
