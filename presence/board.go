@@ -40,7 +40,7 @@ type Listener interface {
 type Entry struct {
 	Record Record
 	Now    Version // the store time as of which Record is true
-	Beacon Version // the lane's last beacon: unlike Now, it does not tell when anything happened
+	Beacon Version // the lane's last beacon, or when Record was read: unlike Now, it does not tell when anything happened
 	Memo   any     // the listener's own
 
 	user     string
@@ -48,6 +48,7 @@ type Entry struct {
 	idleAt   Version       // when the last watcher left
 	noted    bool          // the entry stands in its lane's idle
 	sure     Version       // the store time up to which Record has all changes
+	read     Version       // as of when Record was read
 	expires  Version       // what the entry stands in the lane's expiries with
 	place    int           // where; -1: not there
 	ready    chan struct{} // closed once Record has been read, or could not be
@@ -146,7 +147,7 @@ func (b *Board) Watch(ctx context.Context, users []string, attach func(*Entry)) 
 		l := b.lane(u)
 		l.mu.Lock()
 		e := l.entries[u]
-		e.Now, e.Beacon = max(l.clock, e.Record.AsOf), l.beacon
+		e.Now, e.Beacon = max(l.clock, e.Record.AsOf), max(l.beacon, e.read)
 		attach(e)
 		l.mu.Unlock()
 	}
@@ -318,6 +319,7 @@ func (b *Board) settle(r Record) bool {
 		e.again, e.pending = false, nil
 		return false
 	}
+	e.read = r.AsOf
 	for _, c := range e.pending {
 		r = r.Apply(c)
 	}
@@ -453,7 +455,7 @@ func (b *Board) Beacon(n Beacon) {
 
 // tell tells the listener of an entry that is to be viewed anew.
 func (b *Board) tell(l *boardLane, e *Entry) {
-	e.Now, e.Beacon = max(l.clock, e.Record.AsOf), l.beacon
+	e.Now, e.Beacon = max(l.clock, e.Record.AsOf), max(l.beacon, e.read)
 	l.expect(e)
 	b.listener.Changed(e)
 }
@@ -644,6 +646,7 @@ func (b *Board) refresh(r Record) {
 	if r.Head.Epoch > max(e.Record.Head.Epoch, l.head.Epoch) {
 		l.held, l.doubt = never, true // as by the first message of the new epoch, which is still on its way
 	}
+	e.read = r.AsOf
 	if l.held != 0 {
 		r = r.besides(e.Record, e.sure)
 	}
