@@ -80,22 +80,25 @@ func (f *feed) Changed(e *presence.Entry) {
 // attach shows a user to a stream from now on, beginning with the frame that it returns. It is called by the board, so that nothing falls
 // between the view and what follows.
 func (f *feed) attach(s *sse.Stream, e *presence.Entry) *sse.Frame {
-	key := userKey(e.Record.User)
-	v := variantOf(e.Record, s.Reader())
-	f.hub.Watch(s, key, v)
 	frame := f.frameFor(e, s.Reader())
+	f.show(s, e, variantOf(e.Record, s.Reader()), frame)
+	return frame
+}
+
+// show makes a stream watch a user in a variant, beginning with a frame.
+func (f *feed) show(s *sse.Stream, e *presence.Entry, v sse.Variant, frame *sse.Frame) {
+	key := userKey(e.Record.User)
+	f.hub.Watch(s, key, v)
 	if v == apart {
 		shownOf(e).noteApart(s.Reader(), frame)
 	}
 	s.Offer(key, v, frame)
-	return frame
 }
 
 // regroup moves the streams whose viewers' relation to the user has changed, and shows them what they may see from now on.
 func (f *feed) regroup(e *presence.Entry, key sse.Key) {
 	for s, v := range f.hub.Watchers(key) {
 		if now := variantOf(e.Record, s.Reader()); now != v {
-			f.hub.Watch(s, key, now)
 			view := e.Record.ViewFor(s.Reader(), e.Moment())
 			rev := revOf(e, view)
 			if now != apart {
@@ -103,11 +106,7 @@ func (f *feed) regroup(e *presence.Entry, key sse.Key) {
 				// by the version of his view, which is older where he was shown nothing.
 				rev = max(rev, e.Record.RelatedAt)
 			}
-			frame := frameOf(view, rev, e.Now)
-			if now == apart {
-				shownOf(e).noteApart(s.Reader(), frame)
-			}
-			s.Offer(key, now, frame)
+			f.show(s, e, now, frameOf(view, rev, e.Now))
 		}
 	}
 }

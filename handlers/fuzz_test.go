@@ -52,7 +52,7 @@ func (z *fuzzing) ask(t *testing.T, method, target, body string, headers ...stri
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, "http://presently"+target, strings.NewReader(body))
 	if err != nil {
-		t.Skip("no request that net/http would let through") // an input of the fuzzer's that is no case
+		t.Fatal(err)
 	}
 	req.Header.Set("Authorization", z.bearer)
 	for _, h := range headers {
@@ -284,11 +284,17 @@ func FuzzPath(f *testing.F) {
 		f.Add(uint8(0), path)
 	}
 	f.Fuzz(func(t *testing.T, method uint8, path string) {
-		if !strings.HasPrefix(path, "/") {
+		if !strings.HasPrefix(path, "/") || !isTarget(path) {
 			return // no path
 		}
 		z.ask(t, methods[int(method)%len(methods)], path, "")
 	})
+}
+
+// isTarget reports whether net/http would let a request for it through.
+func isTarget(path string) bool {
+	_, err := url.Parse("http://presently" + path)
+	return err == nil
 }
 
 func FuzzQueryString(f *testing.F) {
@@ -306,6 +312,9 @@ func FuzzQueryString(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, query string) {
 		for _, path := range []string{"/v1/presence", "/v1/stream"} {
+			if !isTarget(path + "?" + query) {
+				return // no query
+			}
 			r := z.ask(t, "GET", path+"?"+query, "")
 			if r.Code != http.StatusOK || strings.Contains(r.Body.String(), "event: problem\n") {
 				continue

@@ -111,7 +111,7 @@ func TestAUserMayHaveOnlySoManyRelations(t *testing.T) {
 	inStillWorld(t, func(w *world) {
 		_, err := w.store.Amend(w.Context(), "ada", presence.BySetting, func(_ presence.Record, now time.Time, v presence.Version) ([]presence.Fact, error) {
 			var facts []presence.Fact
-			for i := range 2 * presence.RelationsKept {
+			for i := range presence.RelationsKept {
 				facts = append(facts, presence.Relation{Viewer: fmt.Sprintf("user-%04d", i), Contact: true, Since: now, Version: v})
 			}
 			return facts, nil

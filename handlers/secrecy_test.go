@@ -1,9 +1,7 @@
 package handlers
 
 import (
-	"context"
 	"fmt"
-	"io"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -451,7 +449,8 @@ func (p *hiddenPlay) open(user, query, lastID string) *rawStream {
 	if lastID != "" {
 		headers = append(headers, "Last-Event-ID: "+lastID)
 	}
-	body, cancel := p.streamBody(user, query, headers...)
+	res, cancel := p.stream(user, query, headers...)
+	body := res.Body
 	s := &rawStream{query: query, start: p.start, opened: time.Now(), open: true, cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
@@ -473,29 +472,6 @@ func (p *hiddenPlay) open(user, query, lastID string) *rawStream {
 	}()
 	p.Cleanup(func() { cancel(); <-s.done })
 	return s
-}
-
-func (w *world) streamBody(user, query string, headers ...string) (io.ReadCloser, func()) {
-	w.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://presently/v1/stream?"+query, nil)
-	if err != nil {
-		w.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+token(user, nil))
-	for _, h := range headers {
-		name, value, _ := strings.Cut(h, ": ")
-		req.Header.Set(name, value)
-	}
-	res, err := w.client.Do(req)
-	if err != nil {
-		w.Fatal(err)
-	}
-	if res.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(res.Body)
-		w.Fatalf("stream: %d %s", res.StatusCode, text)
-	}
-	return res.Body, cancel
 }
 
 var idLine = regexp.MustCompile(`(?m)^id: (.*)$`)

@@ -14,15 +14,15 @@ import (
 )
 
 const (
-	commentEvery    = 15 * time.Second // proxies cut streams that are idle for 30 to 100 s
-	pingEvery       = 30 * time.Second // lets a client see that a stream is dead
-	expiryWarning   = 60 * time.Second // ahead of a token's end
-	maxAgeJitter    = 0.2              // so that streams opened together do not end together
-	streamsAUser    = 10
-	usersAStream    = 100
-	roomsAStream    = 50
-	presencesAPart  = 100 // of a snapshot
-	openedPerWindow = 3 * time.Second
+	commentEvery   = 15 * time.Second // proxies cut streams that are idle for 30 to 100 s
+	pingEvery      = 30 * time.Second // lets a client see that a stream is dead
+	expiryWarning  = 60 * time.Second // ahead of a token's end
+	maxAgeJitter   = 0.2              // so that streams opened together do not end together
+	streamsAUser   = 10
+	usersAStream   = 100
+	roomsAStream   = 50
+	presencesAPart = 100             // of a snapshot
+	closeFirst     = 3 * time.Second // for a client with too many streams to close one
 )
 
 // OpenStream implements GET /v1/stream.
@@ -47,7 +47,7 @@ func (s *Server) OpenStream(w http.ResponseWriter, r *http.Request, params api.O
 	who := identity(r)
 	leave, ok := s.streams.enter(who.User)
 	if !ok {
-		s.fail(w, r, &failure{code: api.ProblemCodeTooManyStreams, detail: "Close a stream first; those that are open stay.", after: openedPerWindow})
+		s.fail(w, r, &failure{code: api.ProblemCodeTooManyStreams, detail: "Close a stream first; those that are open stay.", after: closeFirst})
 		return
 	}
 	defer leave()

@@ -266,8 +266,8 @@ type watching struct {
 	cancel context.CancelFunc
 }
 
-// watch opens a stream.
-func (w *world) watch(user, query string, headers ...string) *watching {
+// stream asks for a stream, which must be granted; an empty user sends no token.
+func (w *world) stream(user, query string, headers ...string) (res *http.Response, cancel context.CancelFunc) {
 	w.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://presently/v1/stream?"+query, nil)
@@ -281,7 +281,7 @@ func (w *world) watch(user, query string, headers ...string) *watching {
 		name, value, _ := strings.Cut(h, ": ")
 		req.Header.Set(name, value)
 	}
-	res, err := w.client.Do(req)
+	res, err = w.client.Do(req)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -289,6 +289,13 @@ func (w *world) watch(user, query string, headers ...string) *watching {
 		body, _ := io.ReadAll(res.Body)
 		w.Fatalf("stream: %d %s", res.StatusCode, body)
 	}
+	return res, cancel
+}
+
+// watch opens a stream and reads it.
+func (w *world) watch(user, query string, headers ...string) *watching {
+	w.Helper()
+	res, cancel := w.stream(user, query, headers...)
 	s := &watching{world: w, header: res.Header, events: make(chan event, 1000), cancel: cancel}
 	done := make(chan struct{})
 	go func() {

@@ -13,8 +13,8 @@ const (
 	plainLasts = 7 * 24 * time.Hour // away, online
 )
 
-// RelationsKept is how many contacts, and how many blocks, a user may have.
-const RelationsKept = 1000
+// RelationsKept is how many relations a user may have, contacts and blocks together.
+const RelationsKept = 2000
 
 // Lasts is how long something chosen lasts. At most one of its fields is set; with none, a default holds.
 type Lasts struct {
@@ -177,7 +177,7 @@ func (t *Tracker) relate(ctx context.Context, user, other string, set func(*Rela
 			return nil, nil
 		}
 		facts := r.setRelation(now, v, rel)
-		if !known && len(r.Relations) >= 2*RelationsKept {
+		if !known && len(r.Relations) >= RelationsKept {
 			oldest, ok := r.oldestEnded()
 			if !ok {
 				return nil, ErrTooManyRelations

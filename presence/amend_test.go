@@ -195,7 +195,7 @@ func TestWhatCannotBeIsRefused(t *testing.T) {
 	if !errors.Is(err, errBroken) || len(h.facts) != 0 {
 		t.Errorf("privacy refused by its check: %+v, %v", h.facts, err)
 	}
-	for i := range 2 * presence.RelationsKept {
+	for i := range presence.RelationsKept {
 		h.record.Set(presence.Relation{Viewer: fmt.Sprint("user-", i), Contact: true, Version: v(0)})
 	}
 	if err := tr.SetContact(t.Context(), "ada", "bob", true); !errors.Is(err, presence.ErrTooManyRelations) {
@@ -261,7 +261,7 @@ func TestEndedRelationsMakeRoomForNewOnes(t *testing.T) {
 		return rs[0].Relations
 	}
 	set := func(i int, is bool) error { return tr.SetContact(t.Context(), "ada", fmt.Sprint("user-", i), is) }
-	most := 2 * presence.RelationsKept
+	most := presence.RelationsKept
 	_, err := tr.Amend(t.Context(), "ada", presence.BySetting, func(_ presence.Record, _ time.Time, v presence.Version) ([]presence.Fact, error) {
 		var all []presence.Fact
 		for i := range most { // every other one has ended
