@@ -484,7 +484,7 @@ export interface paths {
          * Come into a room
          * @description Brings one of your sessions, which must be alive (409 `no_session`), into a room. A room comes to be when somebody first
          *     joins it; there is nothing to create. To be there already is no fault. The session stays until it leaves or ends, so that nothing has to be
-         *     said again; a heartbeat that names `rooms` names all of them. A session may be in 50 rooms; one more is a 400.
+         *     said again; a heartbeat that names `rooms` names all of them. A session may be in 50 rooms (409 `too_many_rooms`).
          *
          *     Whoever may see that you are online sees you there. While you hide from somebody you are in no room for him.
          *
@@ -793,7 +793,8 @@ export interface paths {
          *     curl -N -H "Authorization: Bearer $TOKEN" https://example.org/v1/stream/selftest
          *     ```
          *
-         *     It counts as a stream of its user while it lasts.
+         *     It counts as a stream of its user while it lasts. An EventSource should be closed at the fifth event: it would come back for
+         *     more.
          *
          *     Required scope: `presence:read`.
          */
@@ -815,7 +816,8 @@ export interface paths {
         };
         /**
          * Count what there is
-         * @description Users who are here, their sessions, rooms that somebody is in, and open streams. Whoever hides from everybody is not counted.
+         * @description Users who are here, their sessions, rooms that somebody is in, and open streams, as a stranger to everybody would count: who may see what
+         *     of whom is not looked into, but whoever is hidden from strangers is not counted.
          *
          *     Required scope: `presence:stats`.
          */
@@ -1305,6 +1307,11 @@ export interface components {
             seq?: number;
             /** @description It has said that it leaves, and ends at its deadline unless it beats again. */
             left: boolean;
+            /**
+             * Format: int64
+             * @description How often it has said that it leaves and come back within its grace. Nobody was told of that; many of them are a page that flaps.
+             */
+            returns: number;
             /** @description The instance that took its last change. */
             instance: string;
             startedAt: components["schemas"]["Time"];
@@ -1564,7 +1571,7 @@ export interface components {
             rooms: number;
             /**
              * Format: int64
-             * @description Streams that are open at the instance which answers.
+             * @description Streams that are open, at all instances; others are counted as of a few seconds ago.
              */
             streams: number;
         };
@@ -1735,7 +1742,7 @@ export interface components {
          * @description What went wrong, in a word that does not change. Act on this, and show `title` and `detail`.
          * @enum {string}
          */
-        ProblemCode: "malformed_json" | "validation_failed" | "missing_token" | "invalid_token" | "token_expired" | "insufficient_scope" | "origin_not_allowed" | "room_not_granted" | "not_found" | "method_not_allowed" | "no_session" | "too_many_relations" | "subscription_gone" | "precondition_failed" | "body_too_large" | "unsupported_media_type" | "too_many_sessions" | "too_many_streams" | "rate_limited" | "store_unavailable" | "draining" | "internal";
+        ProblemCode: "malformed_json" | "validation_failed" | "missing_token" | "invalid_token" | "token_expired" | "insufficient_scope" | "origin_not_allowed" | "room_not_granted" | "not_found" | "method_not_allowed" | "no_session" | "too_many_relations" | "too_many_rooms" | "subscription_gone" | "precondition_failed" | "body_too_large" | "unsupported_media_type" | "too_many_sessions" | "too_many_streams" | "rate_limited" | "store_unavailable" | "draining" | "internal";
         /** @description An RFC 9457 problem document. */
         Problem: {
             /**
@@ -1942,6 +1949,16 @@ export interface components {
         };
         /** @description It needs a live session, and there is none of that id. */
         NoSession: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description There is no live session of that id (`no_session`), or it is in as many rooms as it may (`too_many_rooms`). */
+        CannotJoin: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 [name: string]: unknown;
@@ -2248,6 +2265,7 @@ export type ResponseForbiddenRoom = components['responses']['ForbiddenRoom'];
 export type ResponseNotFound = components['responses']['NotFound'];
 export type ResponseSubscriptionGone = components['responses']['SubscriptionGone'];
 export type ResponseNoSession = components['responses']['NoSession'];
+export type ResponseCannotJoin = components['responses']['CannotJoin'];
 export type ResponseTooManyRelations = components['responses']['TooManyRelations'];
 export type ResponsePreconditionFailed = components['responses']['PreconditionFailed'];
 export type ResponseBodyTooLarge = components['responses']['BodyTooLarge'];
@@ -2993,7 +3011,7 @@ export interface operations {
             400: components["responses"]["BadParameter"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["ForbiddenRoom"];
-            409: components["responses"]["NoSession"];
+            409: components["responses"]["CannotJoin"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];

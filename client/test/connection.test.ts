@@ -493,7 +493,7 @@ describe('tokens', () => {
     await pass()
     expect(server.asked[0]!.headers.has('Authorization')).toBe(false)
     expect(server.asked.map((a) => a.path)).toContain('/v1/subscriptions')
-    expect(server.fetch.mock.calls[0][1].credentials).toBe('include')
+    expect(server.fetch.mock.calls[0]![1].credentials).toBe('include')
   })
 })
 
