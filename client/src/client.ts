@@ -172,6 +172,11 @@ export class PresenceClient extends EventTarget {
     this.#live?.close(everywhere)
   }
 
+  /** Whether it has come in and not gone out, however the connection stands. */
+  get isOpen(): boolean {
+    return this.#open
+  }
+
   /** How the connection stands; the same object until that changes. */
   get connection(): Connection {
     return this.#host.connection

@@ -253,6 +253,7 @@ export function createLive(host: Host) {
 
   const go = () => {
     ready = true
+    joinedByAll = union('joined')
     if (heartbeat) heart.start()
     link.update(true)
     tell()

@@ -19,6 +19,7 @@ export const eventSourceStream: Transport = ({ url, lastEventId, signal, credent
     for (const event of NAMES) {
       source.addEventListener(event, ({ data, lastEventId: id }: MessageEvent<string>) => {
         onActivity()
+        // Our own, as long as the stream has set none.
         onEvent({ event, data, id: id || lastEventId })
       })
     }
