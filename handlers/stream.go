@@ -89,16 +89,16 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening) error
 			return sse.Event{Name: "ping", Data: encode(api.PingEvent{ServerTime: formatTime(s.board.Clock())})}
 		},
 		Cursor: func() string { return place.id(s.board.Heard(o.users)) },
-		Opening: func(frames []*sse.Frame, cursor string) []sse.Event {
+		Opening: func(news []sse.News, cursor string) []sse.Event {
 			events := []sse.Event{s.hello(r, resumed)}
 			if s.feed.lost.Load() {
 				events = append(events, s.feed.degraded())
 			}
 			scope := api.SnapshotScopeAll
 			if resumed {
-				frames, scope = views.changedSince(since, frames), api.SnapshotScopeChanged
+				news, scope = views.changedSince(since, news), api.SnapshotScopeChanged
 			}
-			return append(events, snapshot(frames, scope, cursor)...)
+			return append(events, snapshot(news, scope, cursor)...)
 		},
 	})
 	defer stream.Close()
@@ -113,7 +113,6 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening) error
 		return err
 	}
 	defer s.board.Unwatch(o.users)
-	views.users = o.users
 
 	sink, err := sse.Start(w, r)
 	if err != nil {
@@ -128,7 +127,6 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening) error
 
 // views remembers how each user was when a stream began to watch him.
 type views struct {
-	users []string
 	first map[string]view
 }
 
@@ -137,13 +135,13 @@ type view struct {
 	frame   *sse.Frame
 }
 
-// changedSince keeps the frames whose view has changed since a moment. A frame that is not the first has come between watching and the
+// changedSince keeps the news whose view has changed since a moment. A frame that is not the first has come between watching and the
 // opening, so it is news, whatever the version of the first was.
-func (v *views) changedSince(since presence.Version, frames []*sse.Frame) []*sse.Frame {
-	var changed []*sse.Frame
-	for i, f := range frames {
-		if first := v.first[v.users[i]]; first.version > since || first.frame != f {
-			changed = append(changed, f)
+func (v *views) changedSince(since presence.Version, news []sse.News) []sse.News {
+	var changed []sse.News
+	for _, n := range news {
+		if first := v.first[n.Key.ID]; first.version > since || first.frame != n.Frame {
+			changed = append(changed, n)
 		}
 	}
 	return changed
@@ -161,14 +159,14 @@ func retryDelay() time.Duration { return 2*time.Second + rand.N(3*time.Second) }
 
 // snapshot tells how things stand, in parts of bounded size, of which only the last has an id. A resumed stream to which nothing
 // has happened needs none.
-func snapshot(frames []*sse.Frame, scope api.SnapshotScope, cursor string) []sse.Event {
-	if scope == api.SnapshotScopeChanged && len(frames) == 0 {
+func snapshot(news []sse.News, scope api.SnapshotScope, cursor string) []sse.Event {
+	if scope == api.SnapshotScopeChanged && len(news) == 0 {
 		return nil
 	}
-	parts := max(1, (len(frames)+presencesAPart-1)/presencesAPart)
+	parts := max(1, (len(news)+presencesAPart-1)/presencesAPart)
 	events := make([]sse.Event, 0, parts)
 	for part := range parts {
-		some := frames[part*presencesAPart : min(len(frames), (part+1)*presencesAPart)]
+		some := news[part*presencesAPart : min(len(news), (part+1)*presencesAPart)]
 		events = append(events, sse.Event{Name: "snapshot", Data: snapshotPart(some, scope, part+1, parts)})
 	}
 	events[parts-1].ID = cursor
@@ -176,13 +174,13 @@ func snapshot(frames []*sse.Frame, scope api.SnapshotScope, cursor string) []sse
 }
 
 // snapshotPart is an api.SnapshotEvent made of frames, which are JSON already.
-func snapshotPart(frames []*sse.Frame, scope api.SnapshotScope, part, parts int) []byte {
+func snapshotPart(news []sse.News, scope api.SnapshotScope, part, parts int) []byte {
 	b := fmt.Appendf(nil, `{"part":%d,"parts":%d,"scope":%q,"presences":[`, part, parts, scope)
-	for i, f := range frames {
+	for i, n := range news {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(b, f.Data...)
+		b = append(b, n.Frame.Data...)
 	}
 	return append(b, `],"rooms":{},"typing":{}}`...)
 }

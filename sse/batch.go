@@ -16,9 +16,9 @@ type batch struct {
 	data []byte // of one event that merges frames
 }
 
-// A composition is a snapshot with the frames that it is made of.
+// A composition is a snapshot with the news that it is made of.
 type composition struct {
-	frames  []*Frame
+	news    []News
 	compose Compose
 }
 
@@ -101,6 +101,6 @@ func (b *batch) compose() {
 		if i == len(b.snapshots)-1 {
 			cursor = b.cursor
 		}
-		b.events(s.compose(s.frames, cursor))
+		b.events(s.compose(s.news, cursor))
 	}
 }

@@ -167,32 +167,31 @@ func (b *mailbox) take(dst []shipment, all bool) []shipment {
 }
 
 // open ships everything, in the order of watching, nil where nothing came yet.
-func (b *mailbox) open() []*Frame {
+func (b *mailbox) open() []News {
 	b.opened = true
-	frames := make([]*Frame, 0, len(b.watches))
+	news := make([]News, 0, len(b.watches))
 	for slot := range b.watches {
-		if b.watches[slot].topic != nil {
-			frames = append(frames, b.ship(int32(slot)))
+		if t := b.watches[slot].topic; t != nil {
+			news = append(news, News{t.key, b.ship(int32(slot))})
 		}
 		b.watches[slot].listed = false
 	}
 	b.dirty = nil
-	return frames
+	return news
 }
 
-// release ships what is pending of topics, and holds it back no longer.
-func (b *mailbox) release(topics []*topic) []*Frame {
-	frames := make([]*Frame, len(topics))
+// release ships what is pending of topics into their news, and holds it back no
+// longer.
+func (b *mailbox) release(news []News, topics []*topic) {
 	for i, t := range topics {
 		if t == nil {
 			continue
 		}
 		if slot := b.find(t); slot >= 0 {
-			frames[i] = b.ship(slot)
+			news[i].Frame = b.ship(slot)
 			b.watches[slot].held = false
 		}
 	}
-	return frames
 }
 
 // grow makes room for n watches and no more.

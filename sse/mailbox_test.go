@@ -210,10 +210,10 @@ func (p *play) snapshot(ids []string) {
 	for _, id := range ids {
 		keys = append(keys, p.key(id))
 	}
-	p.s.Resnapshot(keys, func(frames []*Frame, cursor string) (events []Event) {
-		for _, f := range frames {
-			if f != nil {
-				events = append(events, Event{Name: "room", Data: f.Data})
+	p.s.Resnapshot(keys, func(news []News, cursor string) (events []Event) {
+		for _, n := range news {
+			if n.Frame != nil {
+				events = append(events, Event{Name: "room", Data: n.Frame.Data})
 			}
 		}
 		return append(events, Event{Name: "end", ID: cursor, Data: []byte("end")})

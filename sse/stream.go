@@ -34,9 +34,8 @@ type Options struct {
 	// flush's last event, if nothing is pending after that.
 	Cursor func() string
 
-	// Opening composes what a stream begins with, of the newest frame of each
-	// watched key in the order of the calls of Watch, nil where none was
-	// offered. They count as sent. It is called once, first of all, and its
+	// Opening composes what a stream begins with, of all watched keys in the
+	// order of the calls of Watch. It is called once, first of all, and its
 	// events have the ids that it gives them.
 	Opening Compose
 
@@ -47,10 +46,17 @@ type Options struct {
 	Watches int
 }
 
-// Compose turns frames that a stream is to show into events. The cursor is what
-// Cursor said before the frames were taken; it is empty when the events must not
-// have an id.
-type Compose func(frames []*Frame, cursor string) []Event
+// Compose turns news that a stream is to show into events. They count as sent.
+// The cursor is what Cursor said before they were taken; it is empty when the
+// events must not have an id.
+type Compose func(news []News, cursor string) []Event
+
+// News is the newest frame of a key that a stream has not yet written, or nil
+// where there is none.
+type News struct {
+	Key   Key
+	Frame *Frame
+}
 
 // Stream is one reader of a hub. Its methods may be called from any goroutine;
 // Run is called once.
@@ -71,7 +77,8 @@ type Stream struct {
 
 // A snapshot is one that was asked for by Resnapshot.
 type snapshot struct {
-	topics  []*topic // nil for what was not watched
+	news    []News   // still without frames
+	topics  []*topic // of the news; nil for what was not watched
 	compose Compose
 }
 
@@ -139,24 +146,23 @@ func (s *Stream) Send(e Event) {
 	s.poke()
 }
 
-// Resnapshot writes what compose makes of the newest frames of keys that are not
-// yet written, nil where there is nothing new to say; they count as sent. It is
-// for keys that were added by [Hub.WatchHeld] and holds them back no longer. All
-// else that is pending is written before it.
+// Resnapshot writes what compose makes of the news of keys, which it is given in
+// their order. It is for keys that were added by [Hub.WatchHeld] and holds them
+// back no longer. All else that is pending is written before it.
 //
 // It returns false when the stream has ended or 16 snapshots wait; compose is not
 // called then, nor when the stream ends before its turn.
 func (s *Stream) Resnapshot(keys []Key, compose Compose) bool {
-	topics := make([]*topic, len(keys))
+	news, topics := make([]News, len(keys)), make([]*topic, len(keys))
 	for i, k := range keys {
-		topics[i] = s.hub.topic(k)
+		news[i].Key, topics[i] = k, s.hub.topic(k)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended || len(s.snapshots) >= queueLimit {
 		return false
 	}
-	s.snapshots = append(s.snapshots, snapshot{topics, compose})
+	s.snapshots = append(s.snapshots, snapshot{news, topics, compose})
 	s.poke()
 	return true
 }
@@ -246,14 +252,14 @@ func (w *writer) open() error {
 	}
 	cursor := w.cursor()
 	w.mu.Lock()
-	frames := w.box.open()
+	news := w.box.open()
 	w.mu.Unlock()
 	w.opts.Opening = nil // it may hold on to much, and is done
 	w.flushed = now
 
 	b := newBatch()
 	defer b.recycle()
-	b.events(compose(frames, cursor))
+	b.events(compose(news, cursor))
 	return w.write(b)
 }
 
@@ -327,7 +333,8 @@ func (w *writer) take(b *batch, now time.Time, due bool) {
 		b.shipments = w.box.take(b.shipments, all)
 	}
 	for _, s := range w.snapshots {
-		b.snapshots = append(b.snapshots, composition{w.box.release(s.topics), s.compose})
+		w.box.release(s.news, s.topics)
+		b.snapshots = append(b.snapshots, composition{s.news, s.compose})
 	}
 	w.snapshots = nil
 	if w.box.pending() {

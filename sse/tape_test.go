@@ -39,6 +39,18 @@ func shout(version int64, text string) *Frame {
 	return f
 }
 
+// listing is how news look in a snapshot.
+func listing(news []News) (data []byte) {
+	for _, n := range news {
+		said := "-"
+		if n.Frame != nil {
+			said = string(n.Frame.Data)
+		}
+		data = fmt.Appendf(data, "%s:%s,", n.Key.ID, said)
+	}
+	return data
+}
+
 // A tape is a sink that notes what is written to it and when.
 type tape struct {
 	start time.Time
