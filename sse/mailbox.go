@@ -55,9 +55,12 @@ func (w *watch) state() state {
 
 // add puts w in a slot. Until the stream has opened, slots are in the order in
 // which keys were watched, as Opening sees them; so only later are they reused.
-func (b *mailbox) add(w watch, held bool) int32 {
+func (b *mailbox) add(w watch, how entry) int32 {
 	w.version = math.MinInt64
-	w.held = held && b.opened
+	if how.sent != nil {
+		w.digest, w.version = how.sent.Digest, how.sent.Version
+	}
+	w.held = how.held && b.opened
 	b.counts[settled]++
 	if slot := b.free - 1; b.opened && slot >= 0 {
 		b.free = b.watches[slot].place

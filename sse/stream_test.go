@@ -455,3 +455,41 @@ func TestSnapshotsAreBoundedAndEndWithTheStream(t *testing.T) {
 		}
 	})
 }
+
+// How it looked: somebody joins a room, and each of its members reads twice that
+// he is online.
+func TestAKeyWatchedAsSentIsNotWrittenAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHub(testKinds)
+		r := run(t, watching(h, Options{}, user("a")))
+		h.WatchSent(r.Stream, user("b"), 0, say(3, "online"))
+		r.Offer(user("b"), 0, say(2, "busy")) // late
+		r.Offer(user("b"), 0, say(4, "online"))
+		r.expect(t)
+		h.Offer(user("b"), 0, say(5, "busy"))
+		r.expect(t, "0s presence[busy]")
+
+		h.Offer(user("a"), 0, say(1, "online"))
+		r.expect(t, "0s presence[online]")
+		h.WatchSent(r.Stream, user("a"), 1, say(9, "busy")) // is watched already
+		h.Offer(user("a"), 1, say(9, "away"))
+		h.Offer(user("a"), 0, say(2, "online"))
+		r.expect(t)
+		h.Offer(user("a"), 0, say(3, "busy"))
+		r.expect(t, "0s presence[busy]")
+	})
+}
+
+func TestAnOpeningKnowsWhatWasWatchedAsSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHub(testKinds)
+		s := h.NewStream(Options{Opening: func(news []News, _ string) []Event {
+			return []Event{{Name: "snapshot", Data: listing(news)}}
+		}})
+		h.WatchSent(s, user("a"), 0, say(1, "online"))
+		h.WatchSent(s, user("b"), 0, say(1, "online"))
+		h.Offer(user("a"), 0, say(2, "online"))
+		h.Offer(user("b"), 0, say(2, "busy"))
+		run(t, s).expect(t, "0s snapshota:-,b:busy,")
+	})
+}
