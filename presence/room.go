@@ -140,7 +140,7 @@ func (r Record) SeenBy() (all, apart bool) {
 	all = !r.Hidings[Other].On
 	apart = r.Hidings[Other].On != r.Hidings[Contact].On
 	for _, rel := range r.Relations {
-		apart = apart || rel.Blocked
+		apart = apart || all && rel.Blocked
 	}
 	return all, apart
 }
@@ -202,7 +202,13 @@ func (r Record) TypesFor(viewer, room string, now Version) []Mark {
 // holds reports whether a mark still says that the user types.
 func (r Record) holds(m Mark, now Version) bool {
 	_, live := r.Session(m.Session)
-	return live && !m.expired(now) && (!m.Member || r.In(m.Room))
+	return live && !m.expired(now) && (!m.Member || r.stayed(m.Room, m.Version))
+}
+
+// stayed reports whether the user has been in the room since a moment: who has left and come back is another member.
+func (r Record) stayed(room string, since Version) bool {
+	n, came := r.SessionsIn(room)
+	return n > 0 && came <= since
 }
 
 // TypesIn reports whether the user has a mark in the room that has not expired.

@@ -44,6 +44,11 @@ func (s *Store) Beat(_ context.Context, b presence.Beat) (presence.Beaten, error
 			w.set(a)
 		}
 	}
+	if b.Rooms != nil {
+		if m, changed := w.user.record.SetRooms(b.Session, *b.Rooms, w.version); changed {
+			w.set(m)
+		}
+	}
 	w.commit(presence.ByBeat)
 	out := presence.Beaten{Steady: len(w.facts) == 0}
 	if !b.Minimal {
