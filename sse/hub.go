@@ -180,7 +180,7 @@ func (h *Hub) enter(k Key) *topic {
 	defer sh.mu.Unlock()
 	t := sh.topics[k]
 	if t == nil {
-		t = &topic{key: k}
+		t = &topic{key: k, parts: h.kinds[k.Kind].Merge != nil}
 		sh.topics[k] = t
 	}
 	t.refs++

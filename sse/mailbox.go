@@ -6,11 +6,12 @@ import (
 )
 
 // A mailbox is what one stream watches and has not yet written: at most one
-// frame a key. It is guarded by its stream's lock. An idle one is the list of
-// its watches and nothing else.
+// frame a key, or a bounded number of parts. It is guarded by its stream's lock.
+// An idle one is the list of its watches and nothing else.
 type mailbox struct {
-	watches []watch // places are kept: topics point to them by index
-	dirty   []int32 // slots with something pending, in the order in which it came; some no longer
+	watches []watch            // places are kept: topics point to them by index
+	parts   map[int32][]*Frame // by slot, those pending of keys made of parts; nil where there are none
+	dirty   []int32            // slots with something pending, in the order in which it came; some no longer
 	counts  [stateCount]int32
 	free    int32 // first free slot plus one
 	hint    int32 // where find begins
@@ -20,7 +21,7 @@ type mailbox struct {
 // A watch is one watched key, or a free slot.
 type watch struct {
 	topic   *topic // nil: free
-	pending *Frame
+	pending *Frame // of a key made of parts, any of them, or lost
 	digest  uint64 // of what was sent last, or 0. Only this, so that the frame itself can go
 	version int64  // the newest offered; an older one is dropped
 	place   int32  // in topic.subs; in a free slot, the next free one plus one
@@ -111,14 +112,17 @@ func (b *mailbox) find(t *topic) int32 {
 // the writer should know: not when it knows already that something waits.
 func (b *mailbox) offer(slot int32, f *Frame) (wake bool) {
 	w := &b.watches[slot]
-	if f.Version < w.version {
-		return false
-	}
-	w.version = f.Version
 	before := b.counts
-	if f.Digest != 0 && f.Digest == w.digest {
+	switch {
+	case w.topic.parts:
+		b.offerPart(slot, f)
+	case f.Version < w.version:
+		return false
+	case f.Digest != 0 && f.Digest == w.digest:
+		w.version = f.Version
 		b.put(slot, nil) // things are again as the reader saw them last
-	} else {
+	default:
+		w.version = f.Version
 		b.put(slot, f)
 	}
 	return b.counts[urgent] > before[urgent] || before[normal] == 0 && b.counts[normal] > 0
@@ -131,10 +135,20 @@ func (b *mailbox) put(slot int32, f *Frame) {
 	w.pending = f
 	w.urgent = f != nil && (w.urgent || f.Urgent)
 	b.counts[w.state()]++
-	if f != nil && !w.listed {
+	if f == nil {
+		b.forget(slot)
+	} else if !w.listed {
 		w.listed = true
 		b.dirty = append(b.dirty, slot)
 	}
+}
+
+// unhold holds back no longer what is pending in slot.
+func (b *mailbox) unhold(slot int32) {
+	w := &b.watches[slot]
+	b.counts[w.state()]--
+	w.held = false
+	b.counts[w.state()]++
 }
 
 // ship returns what is pending in slot, or nil, and counts it as sent.
@@ -148,8 +162,8 @@ func (b *mailbox) ship(slot int32) *Frame {
 	return f
 }
 
-// take appends what is pending and urgent to dst, or all but what is held.
-func (b *mailbox) take(dst []shipment, all bool) []shipment {
+// take moves what is pending and urgent to out, or all but what is held.
+func (b *mailbox) take(out *batch, all bool) {
 	rest := b.dirty[:0]
 	for _, slot := range b.dirty {
 		w := &b.watches[slot]
@@ -157,8 +171,11 @@ func (b *mailbox) take(dst []shipment, all bool) []shipment {
 		case state == held, state == normal && !all:
 			rest = append(rest, slot)
 			continue
-		case state != settled:
-			dst = append(dst, shipment{w.topic.key.Kind, b.ship(slot)})
+		case state == settled:
+		case w.topic.parts:
+			out.parcels = append(out.parcels, b.shipParts(slot))
+		default:
+			out.shipments = append(out.shipments, shipment{w.topic.key.Kind, b.ship(slot)})
 		}
 		w.listed = false
 	}
@@ -166,33 +183,44 @@ func (b *mailbox) take(dst []shipment, all bool) []shipment {
 	if len(rest) == 0 && cap(rest) > 256 {
 		b.dirty = nil // one storm should not stay for half an hour of quiet
 	}
-	return dst
 }
 
-// open ships everything, in the order of watching, nil where nothing came yet.
+// open ships all that a snapshot may show, in the order of watching, nil where
+// nothing came yet.
 func (b *mailbox) open() []News {
 	b.opened = true
 	news := make([]News, 0, len(b.watches))
 	for slot := range b.watches {
 		if t := b.watches[slot].topic; t != nil {
-			news = append(news, News{t.key, b.ship(int32(slot))})
+			news = append(news, News{t.key, b.lead(int32(slot))})
 		}
-		b.watches[slot].listed = false
 	}
-	b.dirty = nil
+	b.sweep()
 	return news
 }
 
-// release ships what is pending of topics into their news, and holds it back no
-// longer.
+// sweep takes what is settled off the list.
+func (b *mailbox) sweep() {
+	var rest []int32
+	for _, slot := range b.dirty {
+		w := &b.watches[slot]
+		if w.listed = w.pending != nil; w.listed {
+			rest = append(rest, slot)
+		}
+	}
+	b.dirty = rest
+}
+
+// release ships what a snapshot may show of topics into their news, and holds
+// them back no longer.
 func (b *mailbox) release(news []News, topics []*topic) {
 	for i, t := range topics {
 		if t == nil {
 			continue
 		}
 		if slot := b.find(t); slot >= 0 {
-			news[i].Frame = b.ship(slot)
-			b.watches[slot].held = false
+			news[i].Frame = b.lead(slot)
+			b.unhold(slot)
 		}
 	}
 }

@@ -39,6 +39,13 @@ type Options struct {
 	// events have the ids that it gives them.
 	Opening Compose
 
+	// Whole returns a frame that says everything about a key made of parts, or
+	// nil where there is nothing to say. It is asked for when parts were dropped,
+	// because more than 512 of one key waited for the reader, and its frame is
+	// written in their stead. What is offered from a moment before the asking on
+	// is written after it, so a part may be told twice: in the whole, and alone.
+	Whole func(Key) *Frame
+
 	// Reader is whose stream it is. It means nothing to sse.
 	Reader string
 
@@ -52,7 +59,9 @@ type Options struct {
 type Compose func(news []News, cursor string) []Event
 
 // News is the newest frame of a key that a stream has not yet written, or nil
-// where there is none.
+// where there is none. Of a key made of parts it is a Whole frame; parts that
+// came after that, or that came alone, follow in the next flush, and the cursor
+// is empty for them.
 type News struct {
 	Key   Key
 	Frame *Frame
@@ -253,7 +262,11 @@ func (w *writer) open() error {
 	cursor := w.cursor()
 	w.mu.Lock()
 	news := w.box.open()
+	if w.box.pending() {
+		cursor = ""
+	}
 	w.mu.Unlock()
+	w.fill(news)
 	w.opts.Opening = nil // it may hold on to much, and is done
 	w.flushed = now
 
@@ -275,6 +288,7 @@ func (w *writer) flush() (ended bool, err error) {
 		b.cursor = w.cursor()
 	}
 	w.take(b, now, due)
+	w.find(b)
 
 	b.events(b.control)
 	if w.opts.Comment > 0 && !now.Before(w.comment) {
@@ -330,7 +344,7 @@ func (w *writer) take(b *batch, now time.Time, due bool) {
 		w.flushed = now
 	}
 	if all || w.box.counts[urgent] > 0 {
-		b.shipments = w.box.take(b.shipments, all)
+		w.box.take(b, all)
 	}
 	for _, s := range w.snapshots {
 		w.box.release(s.news, s.topics)
@@ -340,6 +354,38 @@ func (w *writer) take(b *batch, now time.Time, due bool) {
 	if w.box.pending() {
 		b.cursor = ""
 	}
+}
+
+// find replaces what was lost in b.
+func (w *writer) find(b *batch) {
+	for i := range b.parcels {
+		p := &b.parcels[i]
+		if p.frames != nil {
+			continue
+		}
+		if f := w.whole(p.key); f != nil {
+			p.frames = []*Frame{f}
+		}
+	}
+	for _, s := range b.snapshots {
+		w.fill(s.news)
+	}
+}
+
+// fill replaces what was lost of news.
+func (w *writer) fill(news []News) {
+	for i, n := range news {
+		if n.Frame == lost {
+			news[i].Frame = w.whole(n.Key)
+		}
+	}
+}
+
+func (w *writer) whole(k Key) *Frame {
+	if w.opts.Whole == nil {
+		return nil
+	}
+	return w.opts.Whole(k)
 }
 
 // next returns when flush is to be called again if nothing wakes it, or zero.
@@ -359,6 +405,9 @@ func (w *writer) next() (next time.Time) {
 	defer w.mu.Unlock()
 	if w.box.counts[normal] > 0 {
 		sooner(w.flushed.Add(w.opts.Coalesce))
+	}
+	if w.box.counts[urgent] > 0 {
+		sooner(time.Now()) // parts that a snapshot has left, and that were held until then
 	}
 	return next
 }

@@ -12,15 +12,18 @@ import (
 	"time"
 )
 
-// Kinds as a presence service has them: one merged, one of events of their own.
+// Kinds as a presence service has them: one merged, one of events of their own,
+// one made of parts.
 const (
 	people Kind = iota
 	rooms
+	teams
 )
 
 var testKinds = []KindSpec{
 	people: {Name: "presence", Open: `[`, Sep: `,`, Close: `]`},
 	rooms:  {Name: "room", Each: true},
+	teams:  {Name: "unused", Merge: joinParts},
 }
 
 func user(id string) Key { return Key{people, id} }

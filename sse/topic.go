@@ -7,8 +7,9 @@ import (
 
 // A topic is a key that is watched, with those who watch it.
 type topic struct {
-	key  Key
-	refs int32 // guarded by the shard: subscribers, and those about to join
+	key   Key
+	parts bool  // it is of a kind that is made of parts
+	refs  int32 // guarded by the shard: subscribers, and those about to join
 
 	mu   sync.Mutex // guards what follows
 	subs []sub
