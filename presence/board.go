@@ -23,6 +23,7 @@ type Source interface {
 	Lanes() int
 	Lane(user string) int
 	Heads(ctx context.Context, lanes []int) ([]Head, error)
+	Room(ctx context.Context, q RoomQuery) (RoomIndex, error)
 }
 
 // Listener is told by a Board what happens to watched users. Calls about users of one lane come one at a time; none may block,
@@ -31,6 +32,14 @@ type Listener interface {
 	// Changed says that the entry's record may have changed, or that an expiry that it shows has passed. An entry that has no watcher
 	// yet, or none any more, is told of too.
 	Changed(e *Entry)
+	// Moved says that what viewers see of one user in a watched room may have changed: that he is there, or types there. e is his entry
+	// among the room's Members, which leaves them after the call where he has gone. Calls about one room come one at a time.
+	Moved(g *Gathering, e *Entry)
+	// Counted says that a room has been counted anew, or has become crowded, or no longer is: its Members may be others than before.
+	Counted(g *Gathering)
+	// Subscribed says that a subscription has changed, SubscriptionsMissed that changes to those of a lane may have been missed.
+	Subscribed(id string)
+	SubscriptionsMissed(lane int)
 	// Lost and Found say that the board can no longer, or again, keep in step with the store.
 	Lost()
 	Found()
@@ -45,6 +54,7 @@ type Entry struct {
 
 	user     string
 	watchers int
+	rooms    []*Gathering  // for which it is watched too; each counts as a watcher
 	idleAt   Version       // when the last watcher left
 	noted    bool          // the entry stands in its lane's idle
 	sure     Version       // the store time up to which Record has all changes
@@ -66,6 +76,7 @@ type Board struct {
 	lanes    []boardLane
 	fence    fence
 	work     chan struct{} // one token: some lane is to be read again
+	rooms    gatherings
 
 	mu    sync.Mutex // guards what follows; held while the listener is told
 	lost  bool
@@ -110,6 +121,7 @@ func NewBoard(source Source, listener Listener) *Board {
 	for i := range b.lanes {
 		b.lanes[i].entries = map[string]*Entry{}
 	}
+	b.rooms = gatherings{wake: make(chan struct{}, 1), byRoom: map[string]*Gathering{}, queue: map[string][]*Gathering{}}
 	b.fence.read = func(ctx context.Context) ([]Head, error) {
 		all := make([]int, len(b.lanes))
 		for i := range all {
@@ -212,6 +224,18 @@ func (b *Board) Heard(users []string) Version {
 	}
 	if least == never {
 		return 0
+	}
+	return least
+}
+
+// HeardAll is Heard for whoever watches rooms: anybody may come into one.
+func (b *Board) HeardAll() Version {
+	if b.rooms.expecting() {
+		return 0
+	}
+	least := never
+	for i := range b.lanes {
+		least = min(least, b.lanes[i].beaconTime())
 	}
 	return least
 }
@@ -324,7 +348,9 @@ func (b *Board) settle(r Record) bool {
 		r = r.Apply(c)
 	}
 	e.Record, e.sure, e.pending, e.loaded = r, r.AsOf, nil, true
+	e.Now, e.Beacon = max(l.clock, e.Record.AsOf), max(l.beacon, e.read)
 	l.expect(e)
+	b.gather(l, e)
 	close(e.ready)
 	return true
 }
@@ -405,8 +431,13 @@ func (b *Board) Changed(c Change) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b.move(l, c.Head, c.Version)
+	if c.Subscription != "" {
+		b.listener.Subscribed(c.Subscription)
+		return
+	}
 	e := l.entries[c.User]
 	if e == nil {
+		b.expectIn(c)
 		return
 	}
 	if !e.loaded {
@@ -457,6 +488,7 @@ func (b *Board) Beacon(n Beacon) {
 func (b *Board) tell(l *boardLane, e *Entry) {
 	e.Now, e.Beacon = max(l.clock, e.Record.AsOf), max(l.beacon, e.read)
 	l.expect(e)
+	b.gather(l, e) // first, so that whoever sees him leave is not told besides what he does elsewhere
 	b.listener.Changed(e)
 }
 
@@ -466,7 +498,7 @@ func (b *Board) move(l *boardLane, head Head, now Version) {
 	if !head.After(l.head) {
 		return
 	}
-	if l.head == (Head{}) && len(l.entries) > 0 {
+	if l.head == (Head{}) && (len(l.entries) > 0 || b.rooms.any()) {
 		b.readAgain(l) // they were read before anything could be heard
 	}
 	if head.Epoch != l.head.Epoch && l.head.Epoch != 0 {
@@ -516,12 +548,7 @@ func (b *Board) readAgain(l *boardLane) {
 	b.wake()
 }
 
-func (b *Board) wake() {
-	select {
-	case b.work <- struct{}{}:
-	default:
-	}
-}
+func (b *Board) wake() { poke(b.work) }
 
 // Lost implements Feed.
 func (b *Board) Lost() {
@@ -544,6 +571,9 @@ func (b *Board) Found() {
 
 // Run reads lanes again that have missed something, until ctx ends.
 func (b *Board) Run(ctx context.Context) error {
+	var rooms sync.WaitGroup
+	rooms.Go(func() { b.runRooms(ctx) })
+	defer rooms.Wait()
 	for {
 		select {
 		case <-ctx.Done():
@@ -587,13 +617,24 @@ func (b *Board) stale() bool {
 // readStale reads the stale lanes again, and reports whether that went well.
 func (b *Board) readStale(ctx context.Context) bool {
 	ok := true
+	read := map[*boardLane]uint64{}
 	for i := range b.lanes {
 		l := &b.lanes[i]
-		missed, users := l.lacking()
+		missed, stale, users := l.lacking()
+		if !stale {
+			continue
+		}
+		b.listener.SubscriptionsMissed(i)
 		if b.reread(ctx, users) != nil {
 			ok = false
 			continue
 		}
+		read[l] = missed
+	}
+	if len(read) > 0 && b.regatherAll(ctx) != nil {
+		return false
+	}
+	for l, missed := range read {
 		l.mu.Lock()
 		l.fresh = missed // it may have missed more since
 		if !l.stale() {
@@ -604,18 +645,28 @@ func (b *Board) readStale(ctx context.Context) bool {
 	return ok
 }
 
+// regatherAll reads again who is in the watched rooms: of those who have come unheard nobody else knows.
+func (b *Board) regatherAll(ctx context.Context) error {
+	for _, g := range b.rooms.all() {
+		if err := b.regather(ctx, g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // lacking are the users to be read again where the lane is stale, and how often it had missed something when it was asked.
-func (l *boardLane) lacking() (missed uint64, users []string) {
+func (l *boardLane) lacking() (missed uint64, stale bool, users []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.stale() {
+	if stale = l.stale(); stale {
 		for u, e := range l.entries {
 			if e.loaded {
 				users = append(users, u)
 			}
 		}
 	}
-	return l.missed, users
+	return l.missed, stale, users
 }
 
 // reread reads records anew and offers what has changed.

@@ -89,9 +89,13 @@ type watching struct {
 	wrong string
 }
 
-func (w *watching) Changed(e *presence.Entry) { w.see(e) }
-func (w *watching) Lost()                     {}
-func (w *watching) Found()                    {}
+func (w *watching) Changed(e *presence.Entry)                  { w.see(e) }
+func (w *watching) Moved(*presence.Gathering, *presence.Entry) {}
+func (w *watching) Counted(*presence.Gathering)                {}
+func (w *watching) Subscribed(string)                          {}
+func (w *watching) SubscriptionsMissed(int)                    {}
+func (w *watching) Lost()                                      {}
+func (w *watching) Found()                                     {}
 
 func (w *watching) see(e *presence.Entry) {
 	w.mu.Lock()

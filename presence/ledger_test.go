@@ -3,6 +3,7 @@ package presence_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -97,6 +98,35 @@ func (l *ledger) read(u string) presence.Record {
 	r = clone(r)
 	r.Head, r.AsOf = l.heads[l.Lane(u)], l.version
 	return r
+}
+
+// Room reads the index of a room off the records.
+func (l *ledger) Room(ctx context.Context, q presence.RoomQuery) (presence.RoomIndex, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var index presence.RoomIndex
+	if l.fails != nil {
+		return index, l.fails
+	}
+	for _, u := range slices.Sorted(maps.Keys(l.records)) {
+		r := l.records[u]
+		if r.TypesIn(q.Room, l.version) {
+			index.Typing = append(index.Typing, u)
+		}
+		if !r.In(q.Room) {
+			continue
+		}
+		all, apart := r.SeenBy()
+		if all {
+			index.Users++
+			index.Members = append(index.Members, u)
+		}
+		if apart {
+			index.Apart = append(index.Apart, u)
+		}
+	}
+	index.Members = index.Members[:min(q.Limit, len(index.Members))]
+	return index, ctx.Err()
 }
 
 // write makes a change that nobody hears of yet.
@@ -227,9 +257,23 @@ func (e *ear) note(s string) {
 }
 
 func (e *ear) Changed(n *presence.Entry) { e.note(n.Record.User + " " + status(n)) }
-func (e *ear) attach(n *presence.Entry)  { e.note(n.Record.User + "=" + status(n)) }
-func (e *ear) Lost()                     { e.note("lost") }
-func (e *ear) Found()                    { e.note("found") }
+
+func (e *ear) Moved(g *presence.Gathering, n *presence.Entry) {
+	if n.Record.In(g.Room) {
+		e.note(n.Record.User + " in " + g.Room)
+		return
+	}
+	e.note(n.Record.User + " out of " + g.Room)
+}
+
+func (e *ear) Counted(g *presence.Gathering) {
+	e.note(fmt.Sprintf("%s counted %t %d", g.Room, g.Crowded, g.Users))
+}
+func (e *ear) Subscribed(id string)         { e.note("subscription " + id) }
+func (e *ear) SubscriptionsMissed(lane int) {}
+func (e *ear) attach(n *presence.Entry)     { e.note(n.Record.User + "=" + status(n)) }
+func (e *ear) Lost()                        { e.note("lost") }
+func (e *ear) Found()                       { e.note("found") }
 
 func status(n *presence.Entry) string { return string(n.Record.View(presence.Self, n.Now).Status) }
 
