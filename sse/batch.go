@@ -19,7 +19,7 @@ type batch struct {
 	held bool   // there is such a last
 }
 
-// A composition is a snapshot with the news that it is made of.
+// A composition is a snapshot or catch-up with the news that it is made of.
 type composition struct {
 	news    []News
 	compose Compose

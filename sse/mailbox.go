@@ -16,6 +16,7 @@ type mailbox struct {
 	free    int32 // first free slot plus one
 	hint    int32 // where find begins
 	opened  bool
+	quiet   bool // until Run has taken the catch-up
 }
 
 // A watch is one watched key, or a free slot.
@@ -109,7 +110,8 @@ func (b *mailbox) find(t *topic) int32 {
 }
 
 // offer takes f in, unless it is older than what came before. It tells whether
-// the writer should know: not when it knows already that something waits.
+// the writer should know: not when it knows already that something waits, nor in
+// the quiet, whose end it is told.
 func (b *mailbox) offer(slot int32, f *Frame) (wake bool) {
 	w := &b.watches[slot]
 	before := b.counts
@@ -125,7 +127,7 @@ func (b *mailbox) offer(slot int32, f *Frame) (wake bool) {
 		w.version = f.Version
 		b.put(slot, f)
 	}
-	return b.counts[urgent] > before[urgent] || before[normal] == 0 && b.counts[normal] > 0
+	return !b.quiet && (b.counts[urgent] > before[urgent] || before[normal] == 0 && b.counts[normal] > 0)
 }
 
 // put makes f what is pending in slot, and keeps the counts.
@@ -188,7 +190,6 @@ func (b *mailbox) take(out *batch, all bool) {
 // open ships all that a snapshot may show, in the order of watching, nil where
 // nothing came yet.
 func (b *mailbox) open() []News {
-	b.opened = true
 	news := make([]News, 0, len(b.watches))
 	for slot := range b.watches {
 		if t := b.watches[slot].topic; t != nil {
@@ -196,7 +197,16 @@ func (b *mailbox) open() []News {
 		}
 	}
 	b.sweep()
+	b.begin()
 	return news
+}
+
+// begin ends the time before the opening, or where there is none.
+func (b *mailbox) begin() {
+	b.opened = true
+	if b.muted() {
+		b.mute()
+	}
 }
 
 // sweep takes what is settled off the list.

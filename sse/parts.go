@@ -20,7 +20,7 @@ type parcel struct {
 func (b *mailbox) offerPart(slot int32, f *Frame) {
 	before := b.watches[slot].pending
 	b.put(slot, f) // so that the key is as urgent as f, whatever becomes of f
-	if before == lost && !f.Whole {
+	if b.muted() || before == lost && !f.Whole {
 		b.lose(slot)
 		return
 	}

@@ -41,9 +41,10 @@ type Options struct {
 
 	// Whole returns a frame that says everything about a key made of parts, or
 	// nil where there is nothing to say. It is asked for when parts were dropped,
-	// because more than 512 of one key waited for the reader, and its frame is
-	// written in their stead. What is offered from a moment before the asking on
-	// is written after it, so a part may be told twice: in the whole, and alone.
+	// because more than 512 of one key waited for the reader or the stream was
+	// quiet, and its frame is written in their stead. What is offered from a
+	// moment before the asking on is written after it, so a part may be told
+	// twice, in the whole and alone: parts are to be idempotent.
 	Whole func(Key) *Frame
 
 	// Reader is whose stream it is. It means nothing to sse.
@@ -79,6 +80,7 @@ type Stream struct {
 	box       mailbox
 	control   []Event
 	snapshots []snapshot
+	live      Compose // the catch-up that ends the quiet, or nil
 	final     []Event
 	ended     bool // final is settled
 	closed    bool // out of the hub, or on its way
@@ -255,7 +257,7 @@ func (w *writer) open() error {
 	compose := w.opts.Opening
 	if compose == nil {
 		w.mu.Lock()
-		w.box.opened = true
+		w.box.begin()
 		w.mu.Unlock()
 		return nil
 	}
@@ -313,18 +315,17 @@ func after(due time.Time, every time.Duration, now time.Time) time.Time {
 	return due
 }
 
-// due tells whether take would find frames or snapshots. A quiet mode would have
-// its place here and in take: nothing is due but control events.
+// due tells whether take would find frames, snapshots or a catch-up.
 func (w *writer) due(now time.Time) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return !w.ended && (w.box.counts[urgent] > 0 || w.allDue(now))
+	return !w.ended && !w.silent() && (w.box.counts[urgent] > 0 || w.allDue(now))
 }
 
 // allDue is due for frames that are not urgent. A snapshot takes them along, as
-// it could not have an id before them.
+// it could not have an id before them, and so does a catch-up.
 func (w *writer) allDue(now time.Time) bool {
-	return len(w.snapshots) > 0 || w.box.counts[normal] > 0 && !now.Before(w.flushed.Add(w.opts.Coalesce))
+	return w.live != nil || len(w.snapshots) > 0 || w.box.counts[normal] > 0 && !now.Before(w.flushed.Add(w.opts.Coalesce))
 }
 
 // take moves what is due into b. Frames that came since due said no are left for
@@ -336,14 +337,17 @@ func (w *writer) take(b *batch, now time.Time, due bool) {
 	if b.ended = w.ended; b.ended {
 		b.final = w.final
 	}
-	if b.ended || !due {
+	if b.ended || !due || w.silent() {
 		return
 	}
 	all := w.allDue(now)
 	if all {
 		w.flushed = now
 	}
-	if all || w.box.counts[urgent] > 0 {
+	if w.live != nil {
+		b.snapshots = append(b.snapshots, composition{w.box.catchUp(), w.live})
+		w.live = nil
+	} else if all || w.box.counts[urgent] > 0 {
 		w.box.take(b, all)
 	}
 	for _, s := range w.snapshots {
@@ -403,6 +407,9 @@ func (w *writer) next() (next time.Time) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.silent() {
+		return next
+	}
 	if w.box.counts[normal] > 0 {
 		sooner(w.flushed.Add(w.opts.Coalesce))
 	}
