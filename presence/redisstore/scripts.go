@@ -22,7 +22,7 @@ type script struct {
 
 // scripts are those of lua/, each named after its file.
 type scripts struct {
-	beat, leave, end, amend, sweep, beacon, lookup, sessions *script
+	beat, leave, end, amend, sweep, beacon, lookup, sessions, subscription, streams *script
 }
 
 // loadScripts reads the scripts, which tell the time by clock: clock.lua, or a test's own.
@@ -35,6 +35,7 @@ func loadScripts(clock string) scripts {
 	return scripts{
 		beat: load("beat"), leave: load("leave"), end: load("end"), amend: load("amend"),
 		sweep: load("sweep"), beacon: load("beacon"), lookup: load("lookup"), sessions: load("sessions"),
+		subscription: load("subscription"), streams: load("streams"),
 	}
 }
 

@@ -1,13 +1,16 @@
 -- prelude: what every script begins with, after clock.lua.
---   KEYS[1..3]  meta, beats and left of one partition; the user's keys follow where a script is about one user
+--   KEYS[1..4]  meta, beats, left and rooms of one partition; the user's keys follow where a script is about one user
 --   ARGV[1]     the channel of the partition's lane
--- All keys of a partition share a hash tag, so that sweep may derive the keys of the users that it finds in beats.
+-- All keys of a partition share a hash tag, so that keys may be derived: by sweep those of the users that it finds in beats, by all scripts those
+-- of single rooms, which do not last.
 --
 -- Numbers leave Lua through int(): tostring() would round them to 14 digits.
 
-local META, BEATS, LEFT, LANE = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
+local META, BEATS, LEFT, ROOMS, LANE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[1]
+local PREFIX = string.sub(META, 1, -5)
 local MS = math.floor(US / 1000)
 local KEPT = 2592000000 -- 30 days in ms: how long facts outlive the last write
+local GONE_KEPT = 2700000 -- presence.GoneKept in ms
 local UNSWEPT = 4102444800000 -- hold of an epoch that no sweep has seen yet; the sweep sets the true one
 
 -- A score in beats is the deadline in ms, and in its low bits how long before the beat the newest input was. 2^53 holds this until 2039.
@@ -55,14 +58,19 @@ local function begin_epoch(held)
   redis.call('HSET', META, 'epoch', int(epoch), 'seq', '0', 'ver', int(ver), 'held', int(held))
 end
 
+-- Gives a change its number, and tells it: what is the last of its lines.
+local function announce(kind, version, what)
+  if not epoch then begin_epoch(UNSWEPT) end
+  seq = seq + 1
+  redis.call('HSET', META, 'seq', int(seq), 'ver', version)
+  redis.call('PUBLISH', LANE, table.concat({'1', kind, int(epoch), int(seq), version, what}, '\n'))
+end
+
 -- Announces a change together with making it. keys are those of the user's that it has written: each tells in v the version of its last
 -- change, by which amend knows that nothing has come between.
 local function publish(keys, version, cause, user, facts)
   for i = 1, #keys do redis.call('HSET', keys[i], 'v', version) end
-  if not epoch then begin_epoch(UNSWEPT) end
-  seq = seq + 1
-  redis.call('HSET', META, 'seq', int(seq), 'ver', version)
-  redis.call('PUBLISH', LANE, table.concat({'1', 'c', int(epoch), int(seq), version, cause, user, table.concat(facts, '\n')}, '\n'))
+  announce('c', version, table.concat({cause, user, table.concat(facts, '\n')}, '\n'))
 end
 
 -- Tells how far the lane is and what time it is there. All later changes have a greater version than the one that it tells.
@@ -118,9 +126,8 @@ local function highest_seq(session, id, user)
 end
 
 -- At most 20 tombstones a user: whoever makes more sessions than that has no late beats of the oldest.
-local function bury(u, id, number)
+local function bury(u, id, number, fields)
   local graves = {}
-  local fields = redis.call('HKEYS', u)
   for i = 1, #fields do
     if string.sub(fields[i], 1, 2) == 't:' then graves[#graves + 1] = fields[i] end
   end
@@ -135,15 +142,128 @@ local function bury(u, id, number)
   redis.call('HSET', u, 't:' .. id, int(number) .. '|' .. int(ver))
 end
 
--- Takes a session out and announces it. at is when it was last heard of, for others to see; input its newest input; both ms.
-local function end_session(u, user, id, session, cause, at, input)
+-- How the index has the user in the rooms that he is in: as presence.Record.SeenBy.
+local function seen_by(settings)
+  local set = redis.call('HMGET', settings, 'hide:other', 'hide:contact', 'apart')
+  local other, contact = string.sub(set[1] or '', 1, 1) == '1', string.sub(set[2] or '', 1, 1) == '1'
+  return not other, other ~= contact or not other and set[3] == '1'
+end
+
+-- What a user's facts say beside one session: the rooms of his others, the session's own, and his marks.
+local function besides(u, id)
+  local fields, read = redis.call('HKEYS', u), {}
+  local elsewhere, here, marks = {}, {}, {}
+  for i = 1, #fields do
+    local kind = string.sub(fields[i], 1, 2)
+    if kind == 'm:' or kind == 'y:' then
+      read[#read + 1] = fields[i]
+    elseif kind == 's:' and fields[i] ~= 's:' .. id then
+      elsewhere[''] = true
+    end
+  end
+  local values = #read > 0 and redis.call('HMGET', u, unpack(read))
+  for i = 1, #read do
+    local parts = split(values[i])
+    if string.sub(read[i], 1, 2) == 'y:' then
+      marks[i] = {field = read[i], room = string.match(read[i], '^y:([^|]*)'), session = parts[1], ends = tonumber(parts[3])}
+    else
+      for j = 2, #parts, 2 do
+        if read[i] == 'm:' .. id then here[#here + 1] = parts[j] else elsewhere[parts[j]] = true end
+      end
+    end
+  end
+  return elsewhere, here, marks, fields
+end
+
+-- The entries of the index that a session has in rooms, those of its user only where he is not elsewhere.
+local function entries(user, id, rooms, elsewhere, all, apart)
+  local out = {}
+  for i = 1, #rooms do
+    local place = rooms[i] .. '\n' .. user
+    if all then out[#out + 1] = 's' .. place .. '\n' .. id end
+    if all and not elsewhere[rooms[i]] then out[#out + 1] = 'u' .. place end
+    if apart and not elsewhere[rooms[i]] then out[#out + 1] = 'a' .. place end
+  end
+  return out
+end
+
+-- Remembers for a while that the user has gone out of a room, or out of somebody's sight.
+local function note_gone(room, user, version)
+  local key = PREFIX .. 'gone:' .. room
+  redis.call('ZADD', key, version, user)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', int(US - GONE_KEPT * 1000))
+  redis.call('PEXPIRE', key, int(GONE_KEPT))
+end
+
+-- Brings the index of rooms (index.go) in line with where the user is, by the entries that come and those that go.
+local function reindex(user, version, come, go)
+  if #come > 0 then
+    local args = {}
+    for i = 1, #come do
+      local n, room = #args, string.match(come[i], '^u([^\n]+)')
+      args[n + 1], args[n + 2] = '0', come[i]
+      if room then args[n + 3], args[n + 4] = '0', 'r' .. room end
+    end
+    redis.call('ZADD', ROOMS, unpack(args))
+  end
+  if #go == 0 then return end
+  redis.call('ZREM', ROOMS, unpack(go))
+  local noted = {}
+  for i = 1, #go do
+    local kind, room = string.match(go[i], '^([ua])([^\n]+)')
+    if kind and not noted[room] then note_gone(room, user, version) end
+    if kind then noted[room] = true end
+    if kind == 'u' and redis.call('ZLEXCOUNT', ROOMS, '[u' .. room .. '\n', '(u' .. room .. '\v') == 0 then
+      redis.call('ZREM', ROOMS, 'r' .. room)
+    end
+  end
+end
+
+-- Notes until when (ms) the user may be typing in a room; 0: he is not.
+local function note_typing(room, user, ends)
+  local key = PREFIX .. 'types:' .. room
+  if ends == 0 then
+    redis.call('ZREM', key, user)
+    return
+  end
+  redis.call('ZADD', key, int(ends), user)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', int(MS))
+  if redis.call('PTTL', key) < ends - MS then redis.call('PEXPIRE', key, int(math.max(ends - MS, 1))) end
+end
+
+-- Takes the marks of a session away, and tells where its user may still be typing by others, and until when.
+local function unmark(u, id, marks)
+  local typing = {}
+  for _, mark in pairs(marks) do
+    if mark.session == id then
+      redis.call('HDEL', u, mark.field)
+      typing[mark.room] = 0
+    end
+  end
+  for _, mark in pairs(marks) do
+    if mark.session ~= id and typing[mark.room] then typing[mark.room] = math.max(typing[mark.room], mark.ends) end
+  end
+  return typing
+end
+
+-- Takes a session out and announces it, and with it all that ends with it. at is when it was last heard of, for others to see; input its newest
+-- input; both ms.
+local function end_session(u, settings, user, id, session, cause, at, input)
   local number = highest_seq(session, id, user)
   local m = member(session, id, user)
   redis.call('ZREM', BEATS, m, '#' .. m)
   redis.call('ZREM', LEFT, m)
-  redis.call('HDEL', u, 's:' .. id, 'a:' .. id)
+  local elsewhere, rooms, marks, fields = besides(u, id)
+  redis.call('HDEL', u, 's:' .. id, 'a:' .. id, 'm:' .. id)
+  local typing = unmark(u, id, marks)
   local version = next_version()
-  if number then bury(u, id, number) end
+  if number then bury(u, id, number, fields) end
+  local all, apart = seen_by(settings)
+  rooms[#rooms + 1] = '' -- presence.Everywhere
+  reindex(user, version, {}, entries(user, id, rooms, elsewhere, all, apart))
+  if all or apart then
+    for room, ends in pairs(typing) do note_typing(room, user, ends) end
+  end
   local seen = split(redis.call('HGET', u, 'e') or '0|0|0')
   seen[1] = int(math.max(tonumber(seen[1]), at))
   seen[2] = int(math.max(tonumber(seen[2]), input))
