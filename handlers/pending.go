@@ -59,9 +59,6 @@ func (s *Server) SetTyping(w http.ResponseWriter, r *http.Request, _ api.RoomInP
 // GetStats is pending.
 func (s *Server) GetStats(w http.ResponseWriter, r *http.Request) { s.pending(w, r) }
 
-// OpenSelftest is pending.
-func (s *Server) OpenSelftest(w http.ResponseWriter, r *http.Request) { s.pending(w, r) }
-
 // CreateSubscription is pending.
 func (s *Server) CreateSubscription(w http.ResponseWriter, r *http.Request) { s.pending(w, r) }
 

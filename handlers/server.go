@@ -54,13 +54,14 @@ type Server struct {
 	router   http.Handler
 	fixed    map[string]string // paths beneath /v1/presence/ that are no user, and the methods that they have
 	draining atomic.Bool
+	leaving  chan struct{} // closed when it drains
 }
 
 var _ api.ServerInterface = (*Server)(nil)
 
 // New makes a server. Streams live only while Run runs.
 func New(opts Options) *Server {
-	s := &Server{opts: opts, tracker: opts.Tracker, hub: sse.NewHub(kinds), log: opts.Log}
+	s := &Server{opts: opts, tracker: opts.Tracker, hub: sse.NewHub(kinds), log: opts.Log, leaving: make(chan struct{})}
 	s.streams.open = map[string]int{}
 	s.sealer.secret = opts.Tracker.Secret
 	s.feed = &feed{hub: s.hub}

@@ -47,7 +47,7 @@ func (s *Server) OpenStream(w http.ResponseWriter, r *http.Request, params api.O
 	who := identity(r)
 	leave, ok := s.streams.enter(who.User)
 	if !ok {
-		s.fail(w, r, &failure{code: api.ProblemCodeTooManyStreams, detail: "Close a stream first; those that are open stay.", after: closeFirst})
+		s.fail(w, r, errTooManyStreams())
 		return
 	}
 	defer leave()
@@ -230,6 +230,10 @@ func (c *streamCount) enter(user string) (leave func(), ok bool) {
 	}, true
 }
 
+func errTooManyStreams() *failure {
+	return &failure{code: api.ProblemCodeTooManyStreams, detail: "Close a stream first; those that are open stay.", after: closeFirst}
+}
+
 // wantsErrorsAsStream tells whether a refusal must look like a stream: a native EventSource gives up for ever on every status but 200.
 func wantsErrorsAsStream(r *http.Request) bool {
 	return r.URL.Path == "/v1/stream" && (r.Method == http.MethodGet || r.Method == http.MethodHead) &&
@@ -252,7 +256,9 @@ func (s *Server) failStream(w http.ResponseWriter, r *http.Request, f *failure, 
 // so that they do not arrive elsewhere all at once. It returns when none is left, or ctx ends. Nobody goes offline by it: a closed
 // stream proves nothing.
 func (s *Server) Drain(ctx context.Context) error {
-	s.draining.Store(true)
+	if s.draining.CompareAndSwap(false, true) {
+		close(s.leaving)
+	}
 	window := s.opts.Drain * 9 / 10 // the rest is for the last ones to be written
 	streams := s.hub.Streams()
 	rand.Shuffle(len(streams), func(i, j int) { streams[i], streams[j] = streams[j], streams[i] })
