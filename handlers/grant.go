@@ -10,6 +10,16 @@ import (
 // MayEnter reports whether the token grants a room.
 func (id Identity) MayEnter(room string) bool { return grants(id.Rooms, room) }
 
+// mayEnterAll refuses the first room that the token does not grant.
+func (id Identity) mayEnterAll(rooms []string) error {
+	for _, room := range rooms {
+		if !id.MayEnter(room) {
+			return errRoom(room)
+		}
+	}
+	return nil
+}
+
 // grants reports whether one of the globs fits a room; nil fits all.
 func grants(globs []string, room string) bool {
 	return globs == nil || slices.ContainsFunc(globs, func(glob string) bool { return fitsGlob(glob, room) })

@@ -4,7 +4,6 @@ import (
 	"net/http"
 
 	"github.com/presently/presently/api"
-	"github.com/presently/presently/presence"
 )
 
 // What the contract has and nothing answers yet. Each method goes from here to the file where it is implemented, and this file with the last.
@@ -86,9 +85,3 @@ func (s *Server) RenewSubscription(w http.ResponseWriter, r *http.Request, _ api
 func (s *Server) ListRoomsOfUser(w http.ResponseWriter, r *http.Request, _ api.UserIDInPath) {
 	s.pending(w, r)
 }
-
-// The feed hears of rooms and subscriptions, and tells nobody yet.
-func (f *feed) Moved(*presence.Gathering, *presence.Entry) {}
-func (f *feed) Counted(*presence.Gathering)                {}
-func (f *feed) Subscribed(string)                          {}
-func (f *feed) SubscriptionsMissed(int)                    {}

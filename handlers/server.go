@@ -64,7 +64,7 @@ func New(opts Options) *Server {
 	s := &Server{opts: opts, tracker: opts.Tracker, hub: sse.NewHub(kinds), log: opts.Log, leaving: make(chan struct{})}
 	s.streams.open = map[string]int{}
 	s.sealer.secret = opts.Tracker.Secret
-	s.feed = &feed{hub: s.hub}
+	s.feed = &feed{hub: s.hub, followers: followers{of: map[string]map[chan struct{}]bool{}}, subscriptionLane: opts.Tracker.SubscriptionLane}
 	s.board = presence.NewBoard(opts.Tracker.Store, s.feed)
 	s.feed.clock, s.feed.seen = s.board.Clock, s.seen
 	s.router = s.routes()

@@ -257,6 +257,24 @@ func (c *boardClock) hear(now Version) {
 	}
 }
 
+// Epoch is the newest of all lanes.
+func (b *Board) Epoch() (newest int64) {
+	for i := range b.lanes {
+		l := &b.lanes[i]
+		l.mu.Lock()
+		newest = max(newest, l.head.Epoch)
+		l.mu.Unlock()
+	}
+	return newest
+}
+
+// Newest is the time of the newest beacon.
+func (b *Board) Newest() Version {
+	b.clock.mu.Lock()
+	defer b.clock.mu.Unlock()
+	return b.clock.newest
+}
+
 // Clock is the store's time, as far as it is known here: that of the newest beacon, and what has passed since.
 func (b *Board) Clock() time.Time {
 	b.clock.mu.Lock()

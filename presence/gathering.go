@@ -116,6 +116,19 @@ func (b *Board) UnwatchRoom(room, reader string) {
 	b.letGo(g, members)
 }
 
+// InRoom calls f with a room that is watched.
+func (b *Board) InRoom(room string, f func(*Gathering)) {
+	b.rooms.mu.RLock()
+	g := b.rooms.byRoom[room]
+	b.rooms.mu.RUnlock()
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	f(g)
+}
+
 // letGo takes a room out of the entries of those who need not be watched for it any more.
 func (b *Board) letGo(g *Gathering, users []string) {
 	for _, u := range users {
