@@ -27,7 +27,7 @@ type Record struct {
 	Chosen      Chosen
 	Custom      Custom
 	Doing       []Activity   // of live sessions, by session
-	Memberships []Membership // of live sessions that are in rooms, by session
+	Memberships []Membership // of live sessions that are or were in rooms, by session
 	Marks       []Mark       // by room and thread
 	Profile     Profile
 	Seen        Seen
@@ -159,7 +159,9 @@ func (f SessionEnded) applyTo(r *Record) {
 	if i, found := slices.BinarySearchFunc(r.Doing, string(f), byActivitySession); found {
 		r.Doing = slices.Delete(r.Doing, i, i+1)
 	}
-	Membership{Session: string(f)}.applyTo(r)
+	if i, found := slices.BinarySearchFunc(r.Memberships, string(f), byMembershipSession); found {
+		r.Memberships = slices.Delete(r.Memberships, i, i+1)
+	}
 	r.Marks = slices.DeleteFunc(r.Marks, func(m Mark) bool { return m.Session == string(f) })
 }
 

@@ -24,7 +24,7 @@ const (
 	GoneKept = 45 * time.Minute
 )
 
-// Membership is which rooms a session is in. It ends with the session. What a user's sessions say of rooms is the truth; the store's
+// Membership is which rooms a session is in: one without stays says that it has left them. It ends with the session. What a user's sessions say of rooms is the truth; the store's
 // index of a room is made of it, in the same step.
 type Membership struct {
 	Session string
@@ -51,15 +51,11 @@ func (m Mark) expired(now Version) bool { return VersionAt(m.Until) <= now }
 
 func (f Membership) applyTo(r *Record) {
 	i, found := slices.BinarySearchFunc(r.Memberships, f.Session, byMembershipSession)
-	switch {
-	case len(f.Stays) == 0 && found:
-		r.Memberships = slices.Delete(r.Memberships, i, i+1)
-	case len(f.Stays) == 0:
-	case found:
+	if found {
 		r.Memberships[i] = f
-	default:
-		r.Memberships = slices.Insert(r.Memberships, i, f)
+		return
 	}
+	r.Memberships = slices.Insert(r.Memberships, i, f)
 }
 
 func (f Mark) applyTo(r *Record) {

@@ -141,7 +141,9 @@ func (r Record) setSettings(now time.Time, v Version, setting Fact) []Fact {
 	}
 	if unhides { // whoever watches his rooms need not know of him yet
 		for _, m := range r.Memberships {
-			facts = append(facts, m)
+			if len(m.Stays) > 0 {
+				facts = append(facts, m)
+			}
 		}
 	}
 	return facts
