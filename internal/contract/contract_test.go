@@ -231,7 +231,7 @@ func TestEventsAreHeldToTheContract(t *testing.T) {
 		{"snapshot", `{"part":1,"parts":1,"scope":"all","presences":[],"rooms":{"lobby":{}},"typing":{}}`, "rooms"},
 		{"snapshot", `{"part":1,"parts":1,"scope":"all","presences":[],"rooms":{"lobby":{"members":[` + ada + `],"count":1,"rev":1}},"typing":{"lobby":[]}}`, ""},
 		{"snapshot", `{"part":1,"parts":1,"scope":"all","presences":[],"rooms":{"lobby":{"members":null,"count":1,"rev":1}},"typing":{}}`, "members"},
-		{"snapshot", `{"part":1,"parts":1,"scope":"all","presences":[],"rooms":{"":{"members":[],"count":0,"rev":1}},"typing":{}}`, "rooms"},
+		{"snapshot", `{"part":1,"parts":1,"scope":"all","presences":[],"rooms":{"":{"members":[],"count":0,"rev":1}},"typing":{}}`, "propertyName"},
 		{"snapshot", `{"part":1,"parts":1,"scope":"all","presences":[],"rooms":{},"typing":{"lobby":null}}`, "typing"},
 		{"room", `{"room":"lobby","joined":[` + ada + `],"left":["ben"],"count":1,"rev":1}`, ""},
 		{"room", `{"room":"lobby","members":[],"count":0,"rev":1}`, ""},
