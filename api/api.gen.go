@@ -247,6 +247,7 @@ const (
 	ProblemCodeSubscriptionGone     ProblemCode = "subscription_gone"
 	ProblemCodeTokenExpired         ProblemCode = "token_expired"
 	ProblemCodeTooManyRelations     ProblemCode = "too_many_relations"
+	ProblemCodeTooManyRooms         ProblemCode = "too_many_rooms"
 	ProblemCodeTooManySessions      ProblemCode = "too_many_sessions"
 	ProblemCodeTooManyStreams       ProblemCode = "too_many_streams"
 	ProblemCodeUnsupportedMediaType ProblemCode = "unsupported_media_type"
@@ -291,6 +292,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeTokenExpired:
 		return true
 	case ProblemCodeTooManyRelations:
+		return true
+	case ProblemCodeTooManyRooms:
 		return true
 	case ProblemCodeTooManySessions:
 		return true
@@ -1232,7 +1235,7 @@ type Stats struct {
 	// Sessions Their live sessions.
 	Sessions int64 `json:"sessions"`
 
-	// Streams Streams that are open at the instance which answers.
+	// Streams Streams that are open, at all instances; others are counted as of a few seconds ago.
 	Streams int64 `json:"streams"`
 
 	// Users Users who have a live session.
@@ -1459,6 +1462,9 @@ type BadRequest = Problem
 // BodyTooLarge An RFC 9457 problem document.
 type BodyTooLarge = Problem
 
+// CannotJoin An RFC 9457 problem document.
+type CannotJoin = Problem
+
 // Forbidden An RFC 9457 problem document.
 type Forbidden = Problem
 
@@ -1531,7 +1537,7 @@ type ListOnlineParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty" validate:"omitempty,gte=1,lte=500"`
 
 	// Cursor The `cursor` of the page before; absent for the first one. Opaque.
-	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty" validate:"omitempty,max=512"`
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty" validate:"omitempty,max=1024"`
 }
 
 // ListPresencesParams defines parameters for ListPresences.
@@ -1591,7 +1597,7 @@ type ListMembersParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty" validate:"omitempty,gte=1,lte=500"`
 
 	// Cursor The `cursor` of the page before; absent for the first one. Opaque.
-	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty" validate:"omitempty,max=512"`
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty" validate:"omitempty,max=1024"`
 }
 
 // StopTypingParams defines parameters for StopTyping.
