@@ -64,6 +64,7 @@ var problems = map[api.ProblemCode]struct {
 	api.ProblemCodeNoSession:            {http.StatusConflict, "This needs a live session"},
 	api.ProblemCodeTooManyRelations:     {http.StatusConflict, "The user has too many contacts or blocks"},
 	api.ProblemCodeSubscriptionGone:     {http.StatusGone, "The subscription has ended"},
+	api.ProblemCodeTooManyRooms:         {http.StatusConflict, "The session is in too many rooms"},
 	api.ProblemCodePreconditionFailed:   {http.StatusPreconditionFailed, "It has changed since you read it"},
 	api.ProblemCodeBodyTooLarge:         {http.StatusRequestEntityTooLarge, "The body is too large"},
 	api.ProblemCodeUnsupportedMediaType: {http.StatusUnsupportedMediaType, "The content type is not one that is understood here"},
@@ -99,6 +100,8 @@ func failureOf(err error) *failure {
 		f := invalid("/room", fmt.Sprintf("is one too many: a session may be in %d; leave another first", presence.RoomsASession))
 		f.cause = err
 		return f
+	case errors.Is(err, presence.ErrTooManyRooms):
+		return &failure{code: api.ProblemCodeTooManyRooms, detail: "Leave a room first; those that the session is in stay.", cause: err}
 	case errors.Is(err, presence.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return &failure{code: api.ProblemCodeStoreUnavailable, detail: "Try again in a moment, over a new connection. Nobody is made offline by this.", after: retryAfter(), cause: err}
 	}

@@ -85,6 +85,10 @@ func (s *Server) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.tracker.Run(ctx, s.board) })
 	g.Go(func() error { return s.board.Run(ctx) })
+	g.Go(func() error {
+		s.reportStreams(ctx)
+		return nil
+	})
 	if err := g.Wait(); err != nil {
 		return fmt.Errorf("follow the store: %w", err)
 	}
