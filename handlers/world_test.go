@@ -37,6 +37,7 @@ type world struct {
 
 var worldPolicy = presence.Policy{
 	TTL: 90 * time.Second, Grace: 10 * time.Second, Heartbeat: 30 * time.Second, IdleAfter: 5 * time.Minute, Sessions: 20,
+	TypingTTL: 6 * time.Second,
 }
 
 // inWorld runs a story in a world of its own.
