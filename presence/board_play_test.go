@@ -155,7 +155,7 @@ func drawMove(t *rapid.T) move {
 // end sees what the store has.
 func TestWhoeverWatchesEndsWithWhatTheStoreHas(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		moves := rapid.SliceOfN(rapid.Custom(drawMove), 1, 60).Draw(rt, "moves")
+		moves := several(drawMove, 60).Draw(rt, "moves")
 		inBubble(t, rt, func(t *testing.T) string {
 			wrong := playOnBoard(t, moves)
 			if wrong == "" {

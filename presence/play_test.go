@@ -122,8 +122,14 @@ func drawBeat(t *rapid.T) presence.Beat {
 	return b
 }
 
-func drawDeeds(most int) *rapid.Generator[[]deed] {
-	return rapid.SliceOfN(rapid.Custom(drawDeed), 1, most)
+func drawDeeds(most int) *rapid.Generator[[]deed] { return several(drawDeed, most) }
+
+// several draws a list of any length. Between two lengths rapid itself draws mostly short ones, in which nothing leads to anything.
+func several[T any](draw func(*rapid.T) T, most int) *rapid.Generator[[]T] {
+	return rapid.Custom(func(t *rapid.T) []T {
+		n := rapid.IntRange(1, most).Draw(t, "how many")
+		return rapid.SliceOfN(rapid.Custom(draw), n, n).Draw(t, "list")
+	})
 }
 
 // by is the same deed of somebody else.

@@ -155,15 +155,15 @@ func TestWhatIsDoneInHidingCannotBeSeen(t *testing.T) {
 	often(t, func(rt *rapid.T) {
 		viewer := rapid.SampledFrom([]string{"cy", "cy", "eve"}).Draw(rt, "viewer")
 		var turns []turn
-		for _, d := range rapid.SliceOfN(rapid.Custom(drawDeed), 0, 15).Draw(rt, "youth") {
+		for _, d := range drawDeeds(15).Draw(rt, "youth") {
 			turns = append(turns, turn{open: d})
 		}
 		hider := rapid.SampledFrom([]string{"ada", "bob"}).Draw(rt, "hider")
 		turns = append(turns, turn{open: deed{do: "relate", who: hider, other: "cy", is: rapid.Bool().Draw(rt, "to a contact")}})
 		turns = append(turns, turn{open: drawHidingDeed(rt, hider)})
-		turns = append(turns, rapid.SliceOfN(rapid.Custom(func(t *rapid.T) turn {
+		turns = append(turns, several(func(t *rapid.T) turn {
 			return turn{drawDeed(t), drawSecret(t, hider)}
-		}), 1, 25).Draw(rt, "turns")...)
+		}, 25).Draw(rt, "turns")...)
 		var without, with []scene
 		told := func(wrong string) string {
 			if wrong != "" {
