@@ -206,7 +206,7 @@ func (b *Board) regather(ctx context.Context, g *Gathering) error {
 	if index.Users <= RoomShown {
 		users = append(users, index.Members...)
 	}
-	loose := g.count(index.Users, b.held())
+	loose := g.count(index.Users, b.doubts())
 	slices.Sort(users)
 	if err := b.lookFor(ctx, slices.Compact(users)); err != nil {
 		return err
@@ -223,10 +223,10 @@ func (b *Board) regather(ctx context.Context, g *Gathering) error {
 
 // count takes note of how many are in the room, whether they are too many to be told by name, and returns those whose entries need not be
 // watched any more for that.
-func (g *Gathering) count(users int, held bool) (loose []string) {
+func (g *Gathering) count(users int, doubt bool) (loose []string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.Crowded && held { // the store may have lost some of them, which is no evidence
+	if g.Crowded && doubt { // the store may have lost some of them, which is no evidence
 		users = max(users, g.Users)
 	}
 	g.Users, g.all = users, users <= RoomShown
@@ -405,14 +405,14 @@ func (b *Board) queued(g *Gathering) (users []string) {
 	return users
 }
 
-// held reports whether some lane is held.
-func (b *Board) held() bool {
+// doubts reports whether the store may have lost something.
+func (b *Board) doubts() bool {
 	for i := range b.lanes {
 		l := &b.lanes[i]
 		l.mu.Lock()
-		held := l.held != 0
+		doubt := l.doubt
 		l.mu.Unlock()
-		if held {
+		if doubt {
 			return true
 		}
 	}
