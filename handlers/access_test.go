@@ -36,6 +36,7 @@ var operations = []struct{ method, path, body, scope string }{
 	{"GET", "/v1/presence/ada", "", ScopeRead},
 	{"GET", "/v1/presence?user=ada", "", ScopeRead},
 	{"POST", "/v1/presence/query", `{"users":["ada"]}`, ScopeRead},
+	{"POST", "/v1/subscriptions", `{"users":["ada"]}`, ScopeRead},
 	{"GET", "/v1/stream?user=ada", "", ScopeRead},
 }
 
@@ -236,6 +237,11 @@ func TestPathsAndMethodsThatAreNotThereAreSaidToBeSo(t *testing.T) {
 			{"POST", "/v1/presence/ada/explain", "GET, HEAD"},
 			{"GET", "/v1/presence/me/sessions/session-1", "DELETE"},
 			{"PUT", "/v1/presence/me/sessions", "GET, HEAD"},
+			{"GET", "/v1/subscriptions", "POST"},
+			{"GET", "/v1/subscriptions/", ""},
+			{"PUT", "/v1/subscriptions/sub-1", "GET, HEAD, PATCH, DELETE"},
+			{"GET", "/v1/subscriptions/sub-1/renew", "POST"},
+			{"POST", "/v1/subscriptions//renew", ""},
 			{"POST", "/v1/stream?user=ada", "GET, HEAD"},
 			{"POST", "/v1/stream?user=ada&errors=stream", "GET, HEAD"},
 			{"POST", "/healthz", "GET, HEAD"},

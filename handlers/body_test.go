@@ -22,6 +22,7 @@ var readers = []struct {
 	{"PUT", "/v1/presence/custom", `{"text":"Standup"}`, 16 << 10},
 	{"PUT", "/v1/presence/activity", `{"sessionId":"session-1","type":"busy"}`, 16 << 10},
 	{"PUT", "/v1/presence/privacy", `{"online":"nobody","lastSeen":"nobody","activity":"nobody","typing":"nobody"}`, 16 << 10},
+	{"POST", "/v1/subscriptions", `{"users":["ada"]}`, 1 << 20},
 }
 
 func TestABodyMustBeOneWellFormedDocument(t *testing.T) {

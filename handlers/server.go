@@ -316,10 +316,10 @@ func (s *Server) authorize(next http.Handler) http.Handler {
 }
 
 // admit finds out who asks. The scopes that an operation needs come from the contract, through the generated code; one without any
-// is for everybody.
+// is for everybody. Who brings a ticket where one may is nobody yet: the operation has to find out, by [Server.admitTicket].
 func (s *Server) admit(r *http.Request) (Identity, error) {
 	needed, protected := r.Context().Value(api.BearerScopes).([]string)
-	if !protected {
+	if !protected || bringsTicket(r) {
 		return Identity{}, nil
 	}
 	who, byCookie, err := s.opts.Tokens.Authenticate(r)
