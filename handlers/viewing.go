@@ -23,6 +23,7 @@ type viewing struct {
 
 	mu    sync.Mutex           // guards what follows; taken within a lane's and a room's lock
 	users map[string]view      // asked for, and how each was at first
+	names []string             // of users; replaced, never changed, so that it can be read on
 	rooms map[string]*roomView // asked for; what they point to is guarded by their rooms
 	held  map[string]int       // users by how many reasons there are to show them: that they were asked for, and each room where they are seen
 }
@@ -74,6 +75,7 @@ func (v *viewing) watchUsers(ctx context.Context, users []string, seen func(*pre
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	maps.Copy(v.users, added)
+	v.names = slices.Collect(maps.Keys(v.users))
 	return nil
 }
 
@@ -121,10 +123,13 @@ func (v *viewing) unwatchUsers(users []string) {
 	if !v.wants.presence {
 		return
 	}
+	v.mu.Lock()
 	for _, u := range users {
-		v.mu.Lock()
 		delete(v.users, u)
-		v.mu.Unlock()
+	}
+	v.names = slices.Collect(maps.Keys(v.users))
+	v.mu.Unlock()
+	for _, u := range users {
 		v.release(u)
 	}
 	v.board.Unwatch(users)
@@ -182,20 +187,13 @@ func (v *viewing) roomNames() []string {
 
 // heard is the time up to which everything that the stream watches has been heard.
 func (v *viewing) heard() presence.Version {
-	users, rooms := v.watched()
+	v.mu.Lock()
+	users, rooms := v.names, len(v.rooms) > 0
+	v.mu.Unlock()
 	if rooms {
 		return v.board.HeardAll()
 	}
 	return v.board.Heard(users)
-}
-
-func (v *viewing) watched() (users []string, rooms bool) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if len(v.rooms) > 0 {
-		return nil, true
-	}
-	return slices.Collect(maps.Keys(v.held)), false
 }
 
 // whole says everything about a room whose changes were dropped, because the reader is slow or quiet.
