@@ -221,18 +221,15 @@ func (b *mailbox) sweep() {
 	b.dirty = rest
 }
 
-// release ships what a snapshot may show of topics into their news, and holds
-// them back no longer.
-func (b *mailbox) release(news []News, topics []*topic) {
-	for i, t := range topics {
-		if t == nil {
-			continue
-		}
-		if slot := b.find(t); slot >= 0 {
-			news[i].Frame = b.lead(slot)
-			b.unhold(slot)
-		}
+// release ships what a snapshot may show of t, and holds it back no longer.
+func (b *mailbox) release(t *topic) *Frame {
+	slot := b.find(t)
+	if slot < 0 {
+		return nil
 	}
+	f := b.lead(slot)
+	b.unhold(slot)
+	return f
 }
 
 // grow makes room for n watches and no more.

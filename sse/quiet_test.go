@@ -43,6 +43,9 @@ func TestAQuietStreamCatchesUpOnce(t *testing.T) {
 			t.Error("the stream was not quiet")
 		}
 		r.expect(t, "1h0m0s catchUp #2a:a3599,r:all of r,b:b3599,")
+		if _, dirty := sizes(r.Stream); dirty > 0 {
+			t.Errorf("%d slots are dirty when all is written", dirty)
+		}
 		h.Offer(user("b"), 0, say(9999, "b3599")) // as the catch-up said
 		h.Offer(team("r"), 0, part("a", "1"))
 		r.expect(t)
@@ -222,4 +225,29 @@ func TestKeysAddedInTheQuietTakeThePlacesOfThoseThatHaveGone(t *testing.T) {
 		r.Live(catchUp)
 		r.expect(t, "0s catchUp #cd:d1,b:b1,")
 	})
+}
+
+func TestAQuietThatBeginsDuringAFlushComesBeforeIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHub(testKinds)
+		var s *Stream
+		s = watching(h, Options{Cursor: func() string { s.Quiet(); return "c" }}, user("a"))
+		h.Offer(user("a"), 0, say(1, "a1"))
+		r := run(t, s)
+		r.expect(t)
+		r.Live(func([]News, string) []Event { return nil }) // its cursor is read, and so it is taken back
+		r.expect(t)
+	})
+}
+
+func TestAQuietStreamSleeps(t *testing.T) {
+	h := NewHub(testKinds)
+	s := watching(h, Options{}, user("a"), user("b"))
+	defer s.Close()
+	s.Quiet()
+	h.Offer(user("a"), 0, shout(1, "a1"))
+	h.Offer(user("b"), 0, say(1, "b1"))
+	if len(s.wake) > 0 {
+		t.Error("frames that are not to be written have woken the stream")
+	}
 }

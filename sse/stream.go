@@ -88,8 +88,7 @@ type Stream struct {
 
 // A snapshot is one that was asked for by Resnapshot.
 type snapshot struct {
-	news    []News   // still without frames
-	topics  []*topic // of the news; nil for what was not watched
+	news    []News // still without frames
 	compose Compose
 }
 
@@ -164,16 +163,16 @@ func (s *Stream) Send(e Event) {
 // It returns false when the stream has ended or 16 snapshots wait; compose is not
 // called then, nor when the stream ends before its turn.
 func (s *Stream) Resnapshot(keys []Key, compose Compose) bool {
-	news, topics := make([]News, len(keys)), make([]*topic, len(keys))
+	news := make([]News, len(keys))
 	for i, k := range keys {
-		news[i].Key, topics[i] = k, s.hub.topic(k)
+		news[i].Key = k
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended || len(s.snapshots) >= queueLimit {
 		return false
 	}
-	s.snapshots = append(s.snapshots, snapshot{news, topics, compose})
+	s.snapshots = append(s.snapshots, snapshot{news, compose})
 	s.poke()
 	return true
 }
@@ -351,12 +350,22 @@ func (w *writer) take(b *batch, now time.Time, due bool) {
 		w.box.take(b, all)
 	}
 	for _, s := range w.snapshots {
-		w.box.release(s.news, s.topics)
+		w.release(s.news)
 		b.snapshots = append(b.snapshots, composition{s.news, s.compose})
 	}
 	w.snapshots = nil
 	if w.box.pending() {
 		b.cursor = ""
+	}
+}
+
+// release ships what a snapshot may show into its news, and holds that back no
+// longer. Keys that are not watched by now have none. The lock is held.
+func (w *writer) release(news []News) {
+	for i, n := range news {
+		if t := w.hub.topic(n.Key); t != nil {
+			news[i].Frame = w.box.release(t)
+		}
 	}
 }
 

@@ -238,6 +238,9 @@ func TestOpeningComesFirstWithWhatIsKnown(t *testing.T) {
 		s.Offer(user("d"), 0, say(1, "d1"))
 		r := run(t, s)
 		r.expect(t, "0s hello snapshot#ca:a1,r:-,b:b1,c:-,d:d1,", "0s degraded")
+		if _, dirty := sizes(s); dirty > 0 {
+			t.Errorf("%d slots are dirty when all is written", dirty)
+		}
 		h.Offer(user("b"), 0, say(2, "b1")) // as the snapshot said
 		r.expect(t)
 		h.Offer(room("r"), 0, say(1, "r1"))
@@ -491,5 +494,15 @@ func TestAnOpeningKnowsWhatWasWatchedAsSent(t *testing.T) {
 		h.Offer(user("a"), 0, say(2, "online"))
 		h.Offer(user("b"), 0, say(2, "busy"))
 		run(t, s).expect(t, "0s snapshota:-,b:busy,")
+	})
+}
+
+func TestMergedKindsDoNotMix(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHub([]KindSpec{{Name: "people", Sep: ","}, {Name: "things", Sep: ","}})
+		s := watching(h, Options{Cursor: func() string { return "c" }}, Key{0, "a"}, Key{1, "b"})
+		h.Offer(Key{1, "b"}, 0, say(1, "b1"))
+		h.Offer(Key{0, "a"}, 0, say(1, "a1"))
+		run(t, s).expect(t, "0s peoplea1 things#cb1")
 	})
 }
