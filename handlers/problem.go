@@ -97,10 +97,6 @@ func failureOf(err error) *failure {
 	case errors.Is(err, presence.ErrTooManyRelations):
 		return &failure{code: api.ProblemCodeTooManyRelations, detail: "End a contact or a block first; those that there are stay.", cause: err}
 	case errors.Is(err, presence.ErrTooManyRooms):
-		f := invalid("/room", fmt.Sprintf("is one too many: a session may be in %d; leave another first", presence.RoomsASession))
-		f.cause = err
-		return f
-	case errors.Is(err, presence.ErrTooManyRooms):
 		return &failure{code: api.ProblemCodeTooManyRooms, detail: "Leave a room first; those that the session is in stay.", cause: err}
 	case errors.Is(err, presence.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return &failure{code: api.ProblemCodeStoreUnavailable, detail: "Try again in a moment, over a new connection. Nobody is made offline by this.", after: retryAfter(), cause: err}
