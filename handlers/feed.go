@@ -88,8 +88,9 @@ func (f *feed) Changed(e *presence.Entry) {
 // attach shows a user to a stream from now on, beginning with the frame that it returns. It is called by the board, so that nothing falls
 // between the view and what follows.
 func (f *feed) attach(s *sse.Stream, e *presence.Entry) *sse.Frame {
-	frame := f.frameFor(e, s.Reader())
-	f.show(s, e, variantOf(e.Record, s.Reader()), frame)
+	frame, v := f.frameFor(e, s.Reader()), variantOf(e.Record, s.Reader())
+	f.hub.WatchHeld(s, userKey(e.Record.User), v) // for a snapshot to tell first
+	f.show(s, e, v, frame)
 	return frame
 }
 
