@@ -140,10 +140,22 @@ func (r Record) setSettings(now time.Time, v Version, setting Fact) []Fact {
 		}
 	}
 	if unhides { // whoever watches his rooms need not know of him yet
-		for _, m := range r.Memberships {
-			if len(m.Stays) > 0 {
-				facts = append(facts, m)
-			}
+		facts = append(facts, r.whereabouts(VersionAt(now))...)
+	}
+	return facts
+}
+
+// whereabouts are the facts by which a user is in rooms, or types there.
+func (r Record) whereabouts(now Version) []Fact {
+	var facts []Fact
+	for _, m := range r.Memberships {
+		if len(m.Stays) > 0 {
+			facts = append(facts, m)
+		}
+	}
+	for _, m := range r.Marks {
+		if r.holds(m, now) {
+			facts = append(facts, m)
 		}
 	}
 	return facts

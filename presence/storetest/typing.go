@@ -174,6 +174,31 @@ var typingStories = []story{
 		a.choose("ada", presence.Invisible, 0)
 		a.wantTyping("ada", "lobby")
 	}},
+	// Whoever watches a room forgets who hides, and would not know of her until she types again.
+	{"WhoComesOutOfHidingTellsAgainWhereSheIsAndTypes", func(a *actor) {
+		a.beat(beatIn("ada", "session-1", "lobby"))
+		a.beat(beatIn("ada", "session-2", "attic"))
+		a.goFrom("ada", "session-2", "attic")
+		a.typ("ada", presence.Typing{Room: "hall", TTL: 20 * time.Second})
+		a.typ("ada", presence.Typing{Room: "attic", TTL: time.Second})
+		a.choose("ada", presence.Invisible, 0)
+		a.fx.Advance(2 * time.Second)
+		a.fx.Heard.take(a.t, a.fx.Store)
+		a.choose("ada", "", 0)
+		var rooms []string
+		for _, f := range a.wantHeard(presence.ByChoice)[0].Facts {
+			switch f := f.(type) {
+			case presence.Membership:
+				rooms = append(rooms, fmt.Sprint(f.Session, f.Stays[0].Room))
+			case presence.Mark:
+				rooms = append(rooms, f.Room)
+			}
+		}
+		if slices.Sort(rooms); fmt.Sprint(rooms) != "[hall session-1lobby]" {
+			a.t.Fatalf("told of %q", rooms)
+		}
+		a.wantTyping("ada", "hall", "")
+	}},
 	{"AtMostSoManyMarksAUser", func(a *actor) {
 		a.beat(beatOf("ada", "session-1"))
 		for i := range presence.MarksAUser {
