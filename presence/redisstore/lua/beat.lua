@@ -116,7 +116,7 @@ if names ~= '-' then -- presence.Record.SetRooms
       stays[#stays + 1] = since[is[i]] or version
     end
     local packed_stays = pack(stays)
-    if #is > 1 then redis.call('HSET', u, 'm:' .. id, packed_stays) else redis.call('HDEL', u, 'm:' .. id) end
+    redis.call('HSET', u, 'm:' .. id, packed_stays) -- an empty one too: it tells from what was lost
     facts[#facts + 1] = 'm:' .. id .. '=' .. packed_stays
   end
 end
