@@ -633,3 +633,22 @@ func TestWhoseRelationChangesIsToldSomethingNewer(t *testing.T) {
 		}
 	})
 }
+
+func TestARevDoesNotTellWhetherSomebodyElseWatches(t *testing.T) {
+	revs := map[bool]int64{}
+	for _, watched := range []bool{false, true} {
+		inWorld(t, func(w *world) {
+			w.beat("eve", "eve-laptop", "")
+			time.Sleep(2 * time.Second)
+			if watched {
+				w.watch("ada", "user=eve").started()
+			}
+			time.Sleep(600 * time.Millisecond) // to a moment between two beacons
+			_, snap, _ := w.watch("ben", "user=eve").started()
+			revs[watched] = snap.Presences[0].Rev
+		})
+	}
+	if revs[true] != revs[false] {
+		t.Errorf("rev %d where ada watches too, else %d", revs[true], revs[false])
+	}
+}

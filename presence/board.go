@@ -374,7 +374,10 @@ func (b *Board) settle(r Record) bool {
 		e.again, e.pending = false, nil
 		return false
 	}
-	e.read = r.AsOf
+	if l.beacon == 0 || l.doubt {
+		// Else it is dated by the last beacon, as those are who are watched already: what it shows is as old as that, or tells its own time.
+		e.read = r.AsOf
+	}
 	for _, c := range e.pending {
 		r = r.Apply(c)
 	}
