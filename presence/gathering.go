@@ -157,9 +157,7 @@ func (g *Gathering) show(m, e *Entry) {
 
 // overflow makes it a crowd because of one who has come.
 func (g *Gathering) overflow(listener Listener) {
-	if !g.Crowded { // else a count knows better
-		g.Users = g.shown
-	}
+	g.Users = max(g.Users, g.shown) // at the last count they may have been more
 	g.thin()
 	listener.Counted(g)
 }
