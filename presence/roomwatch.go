@@ -140,7 +140,8 @@ func (b *Board) believe(ctx context.Context, users int, g *Gathering, before []H
 		return 0, err
 	}
 	for i := range b.lanes {
-		if b.lanes[i].inDoubt() || heads[i].Epoch != before[i].Epoch || before[i].After(heads[i]) {
+		heard := before[i] != Head{}
+		if b.lanes[i].inDoubt() || heard && (heads[i].Epoch != before[i].Epoch || before[i].After(heads[i])) {
 			return crowd, nil
 		}
 	}
