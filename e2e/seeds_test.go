@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -285,5 +286,32 @@ func TestAStreamTellsNothingThatItDoesNotWatch(t *testing.T) {
 	quiet(time.Now().Add(time.Second).UnixMicro(), a.as("canary"), w)
 	if strings.Contains(w.text(), "ada") {
 		t.Errorf("it tells of ada:\n%s", w.text())
+	}
+}
+
+// docs/seeds.md says of every capability of the seeds which test proves it.
+func TestThePageOfTheSeedsNamesTestsThatAreThere(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../docs/seeds.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`([\\w/]+_test\\.go):(Test\\w+)`").FindAllStringSubmatch(string(page), -1)
+	if len(named) < 100 {
+		t.Errorf("only %d tests are named", len(named))
+	}
+	for _, n := range named {
+		file, err := os.ReadFile("../" + n[1])
+		if err != nil || !strings.Contains(string(file), "\nfunc "+n[2]+"(t *testing.T)") {
+			t.Errorf("there is no %s in %s (%v)", n[2], n[1], err)
+		}
+	}
+	if _, err := os.Stat("../client"); err != nil {
+		return // built elsewhere as yet
+	}
+	for _, n := range regexp.MustCompile("`(client/[\\w/.]+\\.ts)`").FindAllStringSubmatch(string(page), -1) {
+		if _, err := os.Stat("../" + n[1]); err != nil {
+			t.Errorf("%v", err)
+		}
 	}
 }
