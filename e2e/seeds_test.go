@@ -121,6 +121,21 @@ func TestNothingNeedsACommandThatLooksAtAllKeys(t *testing.T) {
 	}
 }
 
+// A cluster refuses scripts that touch keys of two slots, and Sentinel's clients know no shards.
+func TestAllOfItOnAClusterAndBehindSentinels(t *testing.T) {
+	t.Parallel()
+	for kind, url := range map[string]func(*testing.T) string{
+		"sentinel": func(t *testing.T) string { return redistest.StartSentinel(t, 1).URL() },
+		"cluster":  func(t *testing.T) string { return redistest.StartCluster(t, 3, 0).URL() },
+	} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			a, b := startPair(t, url(t), "PRESENTLY_GRACE=200ms", "PRESENTLY_SWEEP=100ms")
+			allOfIt(t, a, b)
+		})
+	}
+}
+
 // allOfIt has two people and a backend do everything that there is to do.
 func allOfIt(t testing.TB, a, b *instance) {
 	t.Helper()
