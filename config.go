@@ -61,6 +61,7 @@ func loadConfig(fs *flag.FlagSet, args, environ []string) (config, error) {
 			TTL:       r.duration("TTL", 100*time.Millisecond, day),
 			Grace:     r.duration("GRACE", 0, day),
 			IdleAfter: r.duration("IDLE_AFTER", 10*time.Millisecond, day),
+			TypingTTL: r.duration("TYPING_TTL", time.Second, 30*time.Second),
 			Sessions:  sessionsAUser,
 		},
 		sweep:     r.duration("SWEEP", 10*time.Millisecond, 10*time.Second),
@@ -105,7 +106,6 @@ func readHeartbeat(r *reader, ttl time.Duration) time.Duration {
 
 // readUnused checks what has no effect in this version yet, and refuses what would be expected to have one.
 func readUnused(r *reader) {
-	r.duration("TYPING_TTL", time.Second, 30*time.Second)
 	r.oneOf("RATE_LIMIT", "on", "off")
 	unsupported := []string{"JWKS_URL", "ADMIN_LISTEN", "OTLP_ENDPOINT", "WEBHOOK_URL", "WEBHOOK_SECRET"}
 	if r.oneOf("AFTER_LOSS", "open", "closed") == "closed" {

@@ -55,7 +55,7 @@ var settings = []setting{
 	{"Presence", "GRACE", "duration", "10s", "from leaving to being offline, so that a reload is no leaving"},
 	{"Presence", "IDLE_AFTER", "duration", "5m", "without input for so long, a session counts as away"},
 	{"Presence", "SWEEP", "duration", "1s", "how often sessions are looked for that are over; by default at most a tenth of the TTL"},
-	{"Presence", "TYPING_TTL", "duration", "6s", "how long a typing mark lasts, 1s to 30s; there is no typing in this version yet"},
+	{"Presence", "TYPING_TTL", "duration", "6s", "how long somebody types who does not say how long, 1s to 30s"},
 
 	{"Streams", "COALESCE", "duration", "250ms", "least time between two flushes of one stream, 0s to 10s"},
 	{"Streams", "STREAM_MAX_AGE", "duration", "30m", "after about which a stream is asked to reconnect"},

@@ -62,6 +62,7 @@ func TestConfigHasTheTimingsOfTheDesign(t *testing.T) {
 		"GRACE":          {c.policy.Grace, 10 * time.Second},
 		"HEARTBEAT":      {c.policy.Heartbeat, 30 * time.Second},
 		"IDLE_AFTER":     {c.policy.IdleAfter, 5 * time.Minute},
+		"TYPING_TTL":     {c.policy.TypingTTL, 6 * time.Second},
 		"SWEEP":          {c.sweep, time.Second},
 		"COALESCE":       {c.coalesce, 250 * time.Millisecond},
 		"DRAIN":          {c.drain, 25 * time.Second},

@@ -32,6 +32,7 @@ import (
 const (
 	BearerScopes bearerContextKey = "bearer.Scopes"
 	CookieScopes cookieContextKey = "cookie.Scopes"
+	TicketScopes ticketContextKey = "ticket.Scopes"
 )
 
 // Defines values for ActivityType.
@@ -160,6 +161,27 @@ func (e ErrorsMode) Valid() bool {
 	}
 }
 
+// Defines values for EventKind.
+const (
+	EventKindPresence EventKind = "presence"
+	EventKindRoom     EventKind = "room"
+	EventKindTyping   EventKind = "typing"
+)
+
+// Valid indicates whether the value is a known member of the EventKind enum.
+func (e EventKind) Valid() bool {
+	switch e {
+	case EventKindPresence:
+		return true
+	case EventKindRoom:
+		return true
+	case EventKindTyping:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for HealthStatus.
 const (
 	HealthStatusOk HealthStatus = "ok"
@@ -220,9 +242,12 @@ const (
 	ProblemCodeOriginNotAllowed     ProblemCode = "origin_not_allowed"
 	ProblemCodePreconditionFailed   ProblemCode = "precondition_failed"
 	ProblemCodeRateLimited          ProblemCode = "rate_limited"
+	ProblemCodeRoomNotGranted       ProblemCode = "room_not_granted"
 	ProblemCodeStoreUnavailable     ProblemCode = "store_unavailable"
+	ProblemCodeSubscriptionGone     ProblemCode = "subscription_gone"
 	ProblemCodeTokenExpired         ProblemCode = "token_expired"
 	ProblemCodeTooManyRelations     ProblemCode = "too_many_relations"
+	ProblemCodeTooManyRooms         ProblemCode = "too_many_rooms"
 	ProblemCodeTooManySessions      ProblemCode = "too_many_sessions"
 	ProblemCodeTooManyStreams       ProblemCode = "too_many_streams"
 	ProblemCodeUnsupportedMediaType ProblemCode = "unsupported_media_type"
@@ -258,11 +283,17 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeRateLimited:
 		return true
+	case ProblemCodeRoomNotGranted:
+		return true
 	case ProblemCodeStoreUnavailable:
+		return true
+	case ProblemCodeSubscriptionGone:
 		return true
 	case ProblemCodeTokenExpired:
 		return true
 	case ProblemCodeTooManyRelations:
+		return true
+	case ProblemCodeTooManyRooms:
 		return true
 	case ProblemCodeTooManySessions:
 		return true
@@ -421,6 +452,24 @@ func (e StatusRule) Valid() bool {
 	}
 }
 
+// Defines values for SubscriptionMode.
+const (
+	SubscriptionModeLive  SubscriptionMode = "live"
+	SubscriptionModeQuiet SubscriptionMode = "quiet"
+)
+
+// Valid indicates whether the value is a known member of the SubscriptionMode enum.
+func (e SubscriptionMode) Valid() bool {
+	switch e {
+	case SubscriptionModeLive:
+		return true
+	case SubscriptionModeQuiet:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ViewRule.
 const (
 	ViewRuleBlocked   ViewRule = "blocked"
@@ -527,6 +576,9 @@ type AdminBeat struct {
 	// Profile How the user is shown, in place of the `profile` of a token.
 	Profile *AdminProfile `json:"profile,omitempty"`
 
+	// Rooms The whole set of the session's rooms; empty, it is in none; absent, they stay.
+	Rooms []RoomID `json:"rooms,omitempty" validate:"omitempty,max=50,dive,userid"`
+
 	// SessionID The session that beats; `set-by-backend` where it is absent.
 	SessionID *SessionID `json:"sessionId,omitempty" validate:"omitempty,sessionid"`
 
@@ -560,6 +612,9 @@ type Beat struct {
 	// IdleMs How long ago the user last touched this device. A duration, so that no client's clock matters.
 	IdleMs *int64 `json:"idleMs,omitempty" validate:"omitempty,gte=0,lte=3153600000000"`
 
+	// Rooms The whole set of the session's rooms; empty, it is in none; absent, they stay.
+	Rooms []RoomID `json:"rooms,omitempty" validate:"omitempty,max=50,dive,userid"`
+
 	// Seq The place of this beat among those of its session; a counter, or the client's milliseconds since 1970.
 	Seq *int64 `json:"seq,omitempty" validate:"omitempty,gte=0,lte=9007199254740991"`
 
@@ -587,7 +642,11 @@ type BeatAnswer struct {
 
 	// Presence What a viewer may know of a user. Whatever is hidden from that viewer is absent.
 	Presence Presence `json:"presence"`
-	Session  Session  `json:"session"`
+
+	// RefusedRooms Those of the beat's `rooms` that the token does not grant, in the order of the beat; there whenever the beat named `rooms`, empty
+	// when all were granted.
+	RefusedRooms []RoomID `json:"refusedRooms,omitzero"`
+	Session      Session  `json:"session"`
 
 	// TTLMs How long this beat is believed.
 	TTLMs int64 `json:"ttlMs"`
@@ -610,6 +669,9 @@ type ContactList struct {
 	// Contacts Those who see more.
 	Contacts []Relation `json:"contacts"`
 }
+
+// Cursor Where a list goes on. Opaque, and good for the list that it came with.
+type Cursor = string
 
 // Custom What the user says of himself.
 type Custom struct {
@@ -668,6 +730,9 @@ type ErrorsMode string
 // EventID The opaque `id` of an event.
 type EventID = string
 
+// EventKind An event of a stream that tells of people and rooms; a `snapshot` has what these would tell.
+type EventKind string
+
 // ExplainedChoice The status that the user chose last and has not cleared.
 type ExplainedChoice struct {
 	// Expired Whether it holds no longer.
@@ -711,6 +776,9 @@ type ExplainedSession struct {
 
 	// RemainingMs How long until then. Below 0 it is overdue, and ends with the next sweep, or when the store has been back for a TTL.
 	RemainingMs int64 `json:"remainingMs"`
+
+	// Returns How often it has said that it leaves and come back within its grace. Nobody was told of that; many of them are a page that flaps.
+	Returns int64 `json:"returns"`
 
 	// Says What its last beat said.
 	Says SessionState `json:"says"`
@@ -832,6 +900,21 @@ type Leave struct {
 
 // LeaveToken An opaque key to nothing but the end of this session.
 type LeaveToken = string
+
+// OnlinePage A page of who is online.
+type OnlinePage struct {
+	// Count How many there are, on all pages.
+	Count int64 `json:"count"`
+
+	// Cursor Where the next page begins; absent on the last one.
+	Cursor *Cursor `json:"cursor,omitempty"`
+
+	// Presences Those of this page.
+	Presences []Presence `json:"presences"`
+
+	// Truncated Whether there are more pages.
+	Truncated bool `json:"truncated"`
+}
 
 // PingEvent The stream is alive.
 type PingEvent struct {
@@ -995,6 +1078,89 @@ type RelationKind string
 // than what you have; never show it as a time of anything.
 type Rev = int64
 
+// RoomCount defines model for RoomCount.
+type RoomCount struct {
+	// Sessions By how many sessions.
+	Sessions int64 `json:"sessions"`
+
+	// Users How many users are in the room.
+	Users int64 `json:"users"`
+}
+
+// RoomEvent Who came into a room and who went, since the last of these events. With `joined` or `left` it amends the members that you have; with `members` it
+// replaces them; with `count` alone, of a room of more than 500, it tells how many there are.
+type RoomEvent struct {
+	// Count How many members there are now.
+	Count int64 `json:"count"`
+
+	// Joined Those who are there now and were not, or have come back.
+	Joined []Presence `json:"joined,omitempty"`
+
+	// Left Those who were there and are not.
+	Left []UserID `json:"left,omitempty"`
+
+	// Members All who are there; empty where nobody is.
+	Members []Presence `json:"members,omitzero"`
+
+	// Rev The store's time in microseconds since 1970 as of which what it stands beside is true. Drop what is not newer
+	// than what you have; never show it as a time of anything.
+	Rev Rev `json:"rev"`
+
+	// Room Any place where people meet, named by its clients: 1 to 128 characters (code points), all printable and no white space but the
+	// plain blank; not `.` or `..`.
+	Room RoomID `json:"room"`
+}
+
+// RoomID Any place where people meet, named by its clients: 1 to 128 characters (code points), all printable and no white space but the
+// plain blank; not `.` or `..`.
+type RoomID = string
+
+// RoomList defines model for RoomList.
+type RoomList struct {
+	// Rooms The rooms, sorted.
+	Rooms []RoomID `json:"rooms"`
+}
+
+// RoomMembers A page of the members of a room.
+type RoomMembers struct {
+	// Count How many there are in the room whom you may see, on all pages.
+	Count int64 `json:"count"`
+
+	// Cursor Where the next page begins; absent on the last one.
+	Cursor *Cursor `json:"cursor,omitempty"`
+
+	// Members Those of this page.
+	Members []Presence `json:"members"`
+
+	// Truncated Whether there are more pages.
+	Truncated bool `json:"truncated"`
+}
+
+// RoomState Who is in a room.
+type RoomState struct {
+	// Count How many members there are whom you may see.
+	Count int64 `json:"count"`
+
+	// Members All members whom you may see; none in a room of more than 500, of which `count` alone is told.
+	Members []Presence `json:"members"`
+
+	// Rev The store's time in microseconds since 1970 as of which what it stands beside is true. Drop what is not newer
+	// than what you have; never show it as a time of anything.
+	Rev Rev `json:"rev"`
+}
+
+// SelftestEvent One of a few events, sent a second apart.
+type SelftestEvent struct {
+	// N Which one this is, from 1.
+	N int64 `json:"n"`
+
+	// Of How many there are.
+	Of int64 `json:"of"`
+
+	// ServerTime When it was sent.
+	ServerTime Time `json:"serverTime"`
+}
+
 // Session defines model for Session.
 type Session struct {
 	// Deadline When it is no longer believed; the last beat and the TTL, or the leave and the grace.
@@ -1008,6 +1174,9 @@ type Session struct {
 
 	// Left It has said that it leaves, and ends at its deadline unless it beats again.
 	Left bool `json:"left"`
+
+	// Rooms The rooms that it is in, by name; absent where it is in none.
+	Rooms []RoomID `json:"rooms,omitempty"`
 
 	// Seq The newest `seq` seen; absent while the client sends none.
 	Seq *int64 `json:"seq,omitempty"`
@@ -1038,8 +1207,8 @@ type SessionList struct {
 // SessionState What a session counts as.
 type SessionState string
 
-// SnapshotEvent How things stand, never a join or a leave. It names every watched user, whoever is offline too. A long one comes in
-// `parts`, and only the last has an `id`.
+// SnapshotEvent How things stand, never a join or a leave. It names every watched user and room, offline and empty ones too. A long one comes
+// in `parts`, and only the last has an `id`.
 type SnapshotEvent struct {
 	// Part Which part this is, from 1.
 	Part int64 `json:"part"`
@@ -1048,18 +1217,33 @@ type SnapshotEvent struct {
 	Parts     int64      `json:"parts"`
 	Presences []Presence `json:"presences"`
 
-	// Rooms Empty until rooms can be watched.
-	Rooms map[string]interface{} `json:"rooms"`
+	// Rooms Who is in each watched room, by the room.
+	Rooms map[string]RoomState `json:"rooms"`
 
 	// Scope `all` replaces everything that the client had; `added` and `changed` only what they name.
 	Scope SnapshotScope `json:"scope"`
 
-	// Typing Empty until rooms can be watched.
-	Typing map[string]interface{} `json:"typing"`
+	// Typing Who types in each watched room, in all of its threads, by the room; the whole list of a room that it names.
+	Typing map[string][]TypistInRoom `json:"typing"`
 }
 
 // SnapshotScope `all` replaces everything that the client had; `added` and `changed` only what they name.
 type SnapshotScope string
+
+// Stats defines model for Stats.
+type Stats struct {
+	// Rooms Rooms that somebody is in.
+	Rooms int64 `json:"rooms"`
+
+	// Sessions Their live sessions.
+	Sessions int64 `json:"sessions"`
+
+	// Streams Streams that are open, at all instances; others are counted as of a few seconds ago.
+	Streams int64 `json:"streams"`
+
+	// Users Users who have a live session.
+	Users int64 `json:"users"`
+}
 
 // Status What a viewer sees a user be. `offline`: no session is alive, or more may not be known. `invisible` is seen only by
 // the user himself.
@@ -1088,6 +1272,79 @@ type StreamLimits struct {
 	Users int64 `json:"users"`
 }
 
+// Subscription What a stream watches, and the key to that stream.
+type Subscription struct {
+	// Events What it tells.
+	Events []EventKind `json:"events"`
+
+	// ExpiresAt When it ends, and its stream and ticket with it, unless it is renewed.
+	ExpiresAt Time `json:"expiresAt"`
+
+	// ID Names a subscription; it opens nothing.
+	ID SubscriptionID `json:"id"`
+
+	// Mode `live`: changes are sent. `quiet`: nothing of people and rooms is, until the mode changes back, which sends one compact catch-up.
+	Mode SubscriptionMode `json:"mode"`
+
+	// Rooms Which rooms it watches, each once.
+	Rooms []RoomID `json:"rooms"`
+
+	// StreamURL Opens the stream, at any instance; `/v1/stream` with the ticket.
+	StreamURL string `json:"streamUrl"`
+
+	// Ticket An opaque, read-only key to the stream of one subscription.
+	Ticket Ticket `json:"ticket"`
+
+	// Users Whom it watches, each once.
+	Users []UserID `json:"users"`
+}
+
+// SubscriptionChange What to change; what is absent stays.
+type SubscriptionChange struct {
+	// AddRooms Which rooms to watch, too.
+	AddRooms []RoomID `json:"addRooms,omitempty" validate:"omitempty,max=50,dive,userid"`
+
+	// AddUsers Whom to watch, too.
+	AddUsers []UserID `json:"addUsers,omitempty" validate:"omitempty,max=1000,dive,userid"`
+
+	// Mode `live`: changes are sent. `quiet`: nothing of people and rooms is, until the mode changes back, which sends one compact catch-up.
+	Mode *SubscriptionMode `json:"mode,omitempty" validate:"omitempty,oneof=live quiet"`
+
+	// RemoveRooms Which rooms to watch no longer.
+	RemoveRooms []RoomID `json:"removeRooms,omitempty" validate:"omitempty,max=50,dive,userid"`
+
+	// RemoveUsers Whom to watch no longer.
+	RemoveUsers []UserID `json:"removeUsers,omitempty" validate:"omitempty,max=1000,dive,userid"`
+}
+
+// SubscriptionID Names a subscription; it opens nothing.
+type SubscriptionID = string
+
+// SubscriptionMode `live`: changes are sent. `quiet`: nothing of people and rooms is, until the mode changes back, which sends one compact catch-up.
+type SubscriptionMode string
+
+// SubscriptionRequest What to watch; at least one user or room.
+type SubscriptionRequest struct {
+	// Events What to be told; everything where it is absent. It stays as long as the subscription.
+	Events []EventKind `json:"events,omitempty" validate:"omitempty,min=1,unique,dive,oneof=presence room typing"`
+
+	// Mode `live`: changes are sent. `quiet`: nothing of people and rooms is, until the mode changes back, which sends one compact catch-up.
+	Mode *SubscriptionMode `json:"mode,omitempty" validate:"omitempty,oneof=live quiet"`
+
+	// Rooms Which rooms to watch, and their members.
+	Rooms []RoomID `json:"rooms,omitempty" validate:"omitempty,max=50,dive,userid"`
+
+	// Users Whom to watch.
+	Users []UserID `json:"users,omitempty" validate:"omitempty,max=1000,dive,userid"`
+}
+
+// ThreadID A thread of a room, named by its clients: 1 to 128 characters (code points), all printable and no white space but the
+// plain blank; not `.` or `..`.
+type ThreadID = string
+
+// Ticket An opaque, read-only key to the stream of one subscription.
+type Ticket = string
+
 // Time A moment of the server's clock, RFC 3339 in UTC with exactly milliseconds.
 type Time = string
 
@@ -1095,6 +1352,70 @@ type Time = string
 type TokenExpiringEvent struct {
 	// ExpiresAt A moment of the server's clock, RFC 3339 in UTC with exactly milliseconds.
 	ExpiresAt Time `json:"expiresAt"`
+}
+
+// TypingEvent Who types in a room, or in one of its threads. It is the whole list, which replaces the one that you had.
+type TypingEvent struct {
+	// Room Any place where people meet, named by its clients: 1 to 128 characters (code points), all printable and no white space but the
+	// plain blank; not `.` or `..`.
+	Room RoomID `json:"room"`
+
+	// ThreadID The thread; absent, the room outside of threads.
+	ThreadID *ThreadID `json:"threadId,omitempty"`
+
+	// Typing Everybody who types there; empty where nobody does any more.
+	Typing []Typist `json:"typing"`
+}
+
+// TypingList defines model for TypingList.
+type TypingList struct {
+	// Typing One for each user and thread.
+	Typing []TypistInRoom `json:"typing"`
+}
+
+// TypingMark That a user types, or no longer does.
+type TypingMark struct {
+	// SessionID One device or tab, named by the client: 8 to 64 letters, digits, `-` and `_`, new for each page load. Two users may
+	// use the same.
+	SessionID SessionID `json:"sessionId" validate:"required,sessionid"`
+
+	// ThreadID The thread; absent, the room outside of threads.
+	ThreadID *ThreadID `json:"threadId,omitempty" validate:"omitempty,userid"`
+
+	// TTLMs How long it holds unless it is said again, from 1 to 30 seconds; the server's 6 seconds where it is absent.
+	TTLMs *int64 `json:"ttlMs,omitempty" validate:"omitempty,gte=1000,lte=30000"`
+
+	// Typing False ends it.
+	Typing *bool `json:"typing,omitempty"`
+}
+
+// Typist Somebody who types in the room and thread that the event names.
+type Typist struct {
+	// ExpiresAt When it ends unless it is said again.
+	ExpiresAt Time `json:"expiresAt"`
+
+	// Profile What the user's token says of him.
+	Profile *Profile `json:"profile,omitempty"`
+
+	// UserID Whoever a token's `sub` names: 1 to 128 characters (code points), all printable and no white space but the plain
+	// blank; not `.` or `..`.
+	UserID UserID `json:"userId"`
+}
+
+// TypistInRoom Somebody who types in a room, and in which of its threads.
+type TypistInRoom struct {
+	// ExpiresAt When it ends unless it is said again.
+	ExpiresAt Time `json:"expiresAt"`
+
+	// Profile What the user's token says of him.
+	Profile *Profile `json:"profile,omitempty"`
+
+	// ThreadID The thread; absent, the room outside of threads.
+	ThreadID *ThreadID `json:"threadId,omitempty"`
+
+	// UserID Whoever a token's `sub` names: 1 to 128 characters (code points), all printable and no white space but the plain
+	// blank; not `.` or `..`.
+	UserID UserID `json:"userId"`
 }
 
 // UserID Whoever a token's `sub` names: 1 to 128 characters (code points), all printable and no white space but the plain
@@ -1114,12 +1435,22 @@ type IfMatch = string
 // IfNoneMatch defines model for IfNoneMatch.
 type IfNoneMatch = string
 
+// Limit defines model for Limit.
+type Limit = int64
+
 // Prefer defines model for Prefer.
 type Prefer = string
+
+// RoomInPath Any place where people meet, named by its clients: 1 to 128 characters (code points), all printable and no white space but the
+// plain blank; not `.` or `..`.
+type RoomInPath = RoomID
 
 // SessionIDInPath One device or tab, named by the client: 8 to 64 letters, digits, `-` and `_`, new for each page load. Two users may
 // use the same.
 type SessionIDInPath = SessionID
+
+// SubscriptionIDInPath Names a subscription; it opens nothing.
+type SubscriptionIDInPath = SubscriptionID
 
 // UserIDInPath Whoever a token's `sub` names: 1 to 128 characters (code points), all printable and no white space but the plain
 // blank; not `.` or `..`.
@@ -1134,8 +1465,14 @@ type BadRequest = Problem
 // BodyTooLarge An RFC 9457 problem document.
 type BodyTooLarge = Problem
 
+// CannotJoin An RFC 9457 problem document.
+type CannotJoin = Problem
+
 // Forbidden An RFC 9457 problem document.
 type Forbidden = Problem
+
+// ForbiddenRoom An RFC 9457 problem document.
+type ForbiddenRoom = Problem
 
 // Healthy defines model for Healthy.
 type Healthy = Health
@@ -1146,11 +1483,17 @@ type Internal = Problem
 // NoSession An RFC 9457 problem document.
 type NoSession = Problem
 
+// NotFound An RFC 9457 problem document.
+type NotFound = Problem
+
 // OwnPresence What a viewer may know of a user. Whatever is hidden from that viewer is absent.
 type OwnPresence = Presence
 
 // OwnPrivacy Who may see what of a user. Everybody sees himself; whom he blocks sees nothing.
 type OwnPrivacy = Privacy
+
+// OwnSubscription What a stream watches, and the key to that stream.
+type OwnSubscription = Subscription
 
 // PreconditionFailed An RFC 9457 problem document.
 type PreconditionFailed = Problem
@@ -1161,8 +1504,14 @@ type Presences = PresenceList
 // RateLimited An RFC 9457 problem document.
 type RateLimited = Problem
 
+// SubscriptionGone An RFC 9457 problem document.
+type SubscriptionGone = Problem
+
 // TooManyRelations An RFC 9457 problem document.
 type TooManyRelations = Problem
+
+// TooManyStreams An RFC 9457 problem document.
+type TooManyStreams = Problem
 
 // Unauthorized An RFC 9457 problem document.
 type Unauthorized = Problem
@@ -1173,11 +1522,26 @@ type Unavailable = Problem
 // UnsupportedMediaType An RFC 9457 problem document.
 type UnsupportedMediaType = Problem
 
+// Typing That a user types, or no longer does.
+type Typing = TypingMark
+
 // bearerContextKey is the context key for bearer security scheme
 type bearerContextKey string
 
 // cookieContextKey is the context key for cookie security scheme
 type cookieContextKey string
+
+// ticketContextKey is the context key for ticket security scheme
+type ticketContextKey string
+
+// ListOnlineParams defines parameters for ListOnline.
+type ListOnlineParams struct {
+	// Limit How many to list at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty" validate:"omitempty,gte=1,lte=500"`
+
+	// Cursor The `cursor` of the page before; absent for the first one. Opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty" validate:"omitempty,max=1024"`
+}
 
 // ListPresencesParams defines parameters for ListPresences.
 type ListPresencesParams struct {
@@ -1218,10 +1582,53 @@ type ExplainPresenceParams struct {
 	Viewer *UserID `form:"viewer,omitempty" json:"viewer,omitempty" validate:"omitempty,userid"`
 }
 
+// LeaveRoomParams defines parameters for LeaveRoom.
+type LeaveRoomParams struct {
+	// SessionID The session that goes out; absent, all of them do.
+	SessionID *SessionID `form:"sessionId,omitempty" json:"sessionId,omitempty" validate:"omitempty,sessionid"`
+}
+
+// JoinRoomParams defines parameters for JoinRoom.
+type JoinRoomParams struct {
+	// SessionID The session that comes in.
+	SessionID SessionID `form:"sessionId" json:"sessionId" validate:"required,sessionid"`
+}
+
+// ListMembersParams defines parameters for ListMembers.
+type ListMembersParams struct {
+	// Limit How many to list at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty" validate:"omitempty,gte=1,lte=500"`
+
+	// Cursor The `cursor` of the page before; absent for the first one. Opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty" validate:"omitempty,max=1024"`
+}
+
+// StopTypingParams defines parameters for StopTyping.
+type StopTypingParams struct {
+	// SessionID The session that says so.
+	SessionID *SessionID `form:"sessionId,omitempty" json:"sessionId,omitempty" validate:"omitempty,sessionid"`
+
+	// ThreadID The thread in which the mark ends; absent, the one outside of threads ends.
+	ThreadID *ThreadID `form:"threadId,omitempty" json:"threadId,omitempty" validate:"omitempty,userid"`
+}
+
+// ListTypingParams defines parameters for ListTyping.
+type ListTypingParams struct {
+	// ThreadID Only those who type in this thread; absent, all of the room.
+	ThreadID *ThreadID `form:"threadId,omitempty" json:"threadId,omitempty" validate:"omitempty,userid"`
+}
+
 // OpenStreamParams defines parameters for OpenStream.
 type OpenStreamParams struct {
 	// User A user to watch; repeat it for more, up to 100. Nothing to watch is a 400.
 	User []UserID `form:"user,omitempty" json:"user,omitempty" validate:"omitempty,max=100,dive,userid"`
+
+	// Room A room to watch; repeat it for more, up to 50.
+	Room []RoomID `form:"room,omitempty" json:"room,omitempty" validate:"omitempty,max=50,dive,userid"`
+
+	// Ticket The `ticket` of a subscription, which says what to watch; not together with `user` or `room`. It stands in place of a token:
+	// one that is sent besides is not looked at.
+	Ticket *Ticket `form:"ticket,omitempty" json:"ticket,omitempty" validate:"omitempty,max=256,excluded_with=User Room"`
 
 	// LastEventID The last event id seen, for clients that cannot set the header. The header wins.
 	LastEventID *EventID `form:"lastEventId,omitempty" json:"lastEventId,omitempty"`
@@ -1260,6 +1667,18 @@ type QueryPresencesJSONRequestBody = PresenceQuery
 // SetStatusJSONRequestBody defines body for SetStatus for application/json ContentType.
 type SetStatusJSONRequestBody = StatusChoice
 
+// PostTypingJSONRequestBody defines body for PostTyping for application/json ContentType.
+type PostTypingJSONRequestBody = TypingMark
+
+// SetTypingJSONRequestBody defines body for SetTyping for application/json ContentType.
+type SetTypingJSONRequestBody = TypingMark
+
+// CreateSubscriptionJSONRequestBody defines body for CreateSubscription for application/json ContentType.
+type CreateSubscriptionJSONRequestBody = SubscriptionRequest
+
+// ChangeSubscriptionJSONRequestBody defines body for ChangeSubscription for application/json ContentType.
+type ChangeSubscriptionJSONRequestBody = SubscriptionChange
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// GetHome The first page
@@ -1277,6 +1696,9 @@ type ServerInterface interface {
 	// GetReadiness Should it get traffic?
 	// (GET /readyz)
 	GetReadiness(w http.ResponseWriter, r *http.Request)
+	// ListOnline List who is online
+	// (GET /v1/admin/online)
+	ListOnline(w http.ResponseWriter, r *http.Request, params ListOnlineParams)
 	// SetPresence Be the heartbeat of a user
 	// (PUT /v1/admin/presence/{userId})
 	SetPresence(w http.ResponseWriter, r *http.Request, userID UserIDInPath)
@@ -1352,9 +1774,57 @@ type ServerInterface interface {
 	// ExplainPresence See why a user is what he is
 	// (GET /v1/presence/{userId}/explain)
 	ExplainPresence(w http.ResponseWriter, r *http.Request, userID UserIDInPath, params ExplainPresenceParams)
-	// OpenStream Watch users as they change
+	// CountMembers Count who is in a room
+	// (GET /v1/rooms/{room}/count)
+	CountMembers(w http.ResponseWriter, r *http.Request, room RoomInPath)
+	// LeaveRoom Go out of a room
+	// (DELETE /v1/rooms/{room}/members/me)
+	LeaveRoom(w http.ResponseWriter, r *http.Request, room RoomInPath, params LeaveRoomParams)
+	// JoinRoom Come into a room
+	// (PUT /v1/rooms/{room}/members/me)
+	JoinRoom(w http.ResponseWriter, r *http.Request, room RoomInPath, params JoinRoomParams)
+	// ListMembers See who is in a room
+	// (GET /v1/rooms/{room}/presence)
+	ListMembers(w http.ResponseWriter, r *http.Request, room RoomInPath, params ListMembersParams)
+	// StopTyping Say that you no longer type
+	// (DELETE /v1/rooms/{room}/typing)
+	StopTyping(w http.ResponseWriter, r *http.Request, room RoomInPath, params StopTypingParams)
+	// ListTyping See who types in a room
+	// (GET /v1/rooms/{room}/typing)
+	ListTyping(w http.ResponseWriter, r *http.Request, room RoomInPath, params ListTypingParams)
+	// PostTyping Say that you type, by POST
+	// (POST /v1/rooms/{room}/typing)
+	PostTyping(w http.ResponseWriter, r *http.Request, room RoomInPath)
+	// SetTyping Say that you type
+	// (PUT /v1/rooms/{room}/typing)
+	SetTyping(w http.ResponseWriter, r *http.Request, room RoomInPath)
+	// GetStats Count what there is
+	// (GET /v1/stats)
+	GetStats(w http.ResponseWriter, r *http.Request)
+	// OpenStream Watch users and rooms as they change
 	// (GET /v1/stream)
 	OpenStream(w http.ResponseWriter, r *http.Request, params OpenStreamParams)
+	// OpenSelftest See whether streams get through
+	// (GET /v1/stream/selftest)
+	OpenSelftest(w http.ResponseWriter, r *http.Request)
+	// CreateSubscription Say what to watch
+	// (POST /v1/subscriptions)
+	CreateSubscription(w http.ResponseWriter, r *http.Request)
+	// EndSubscription Watch no longer
+	// (DELETE /v1/subscriptions/{id})
+	EndSubscription(w http.ResponseWriter, r *http.Request, id SubscriptionIDInPath)
+	// GetSubscription See what a subscription watches
+	// (GET /v1/subscriptions/{id})
+	GetSubscription(w http.ResponseWriter, r *http.Request, id SubscriptionIDInPath)
+	// ChangeSubscription Change what a subscription watches
+	// (PATCH /v1/subscriptions/{id})
+	ChangeSubscription(w http.ResponseWriter, r *http.Request, id SubscriptionIDInPath)
+	// RenewSubscription Go on watching under a fresh token
+	// (POST /v1/subscriptions/{id}/renew)
+	RenewSubscription(w http.ResponseWriter, r *http.Request, id SubscriptionIDInPath)
+	// ListRoomsOfUser See where a user is
+	// (GET /v1/users/{userId}/rooms)
+	ListRoomsOfUser(w http.ResponseWriter, r *http.Request, userID UserIDInPath)
 }
 
 // Unimplemented server implementation that returns http.StatusNotImplemented for each endpoint.
@@ -1388,6 +1858,12 @@ func (_ Unimplemented) GetContract(w http.ResponseWriter, r *http.Request) {
 // GetReadiness Should it get traffic?
 // (GET /readyz)
 func (_ Unimplemented) GetReadiness(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListOnline List who is online
+// (GET /v1/admin/online)
+func (_ Unimplemented) ListOnline(w http.ResponseWriter, r *http.Request, params ListOnlineParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1541,9 +2017,105 @@ func (_ Unimplemented) ExplainPresence(w http.ResponseWriter, r *http.Request, u
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// OpenStream Watch users as they change
+// CountMembers Count who is in a room
+// (GET /v1/rooms/{room}/count)
+func (_ Unimplemented) CountMembers(w http.ResponseWriter, r *http.Request, room RoomInPath) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// LeaveRoom Go out of a room
+// (DELETE /v1/rooms/{room}/members/me)
+func (_ Unimplemented) LeaveRoom(w http.ResponseWriter, r *http.Request, room RoomInPath, params LeaveRoomParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// JoinRoom Come into a room
+// (PUT /v1/rooms/{room}/members/me)
+func (_ Unimplemented) JoinRoom(w http.ResponseWriter, r *http.Request, room RoomInPath, params JoinRoomParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListMembers See who is in a room
+// (GET /v1/rooms/{room}/presence)
+func (_ Unimplemented) ListMembers(w http.ResponseWriter, r *http.Request, room RoomInPath, params ListMembersParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// StopTyping Say that you no longer type
+// (DELETE /v1/rooms/{room}/typing)
+func (_ Unimplemented) StopTyping(w http.ResponseWriter, r *http.Request, room RoomInPath, params StopTypingParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListTyping See who types in a room
+// (GET /v1/rooms/{room}/typing)
+func (_ Unimplemented) ListTyping(w http.ResponseWriter, r *http.Request, room RoomInPath, params ListTypingParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// PostTyping Say that you type, by POST
+// (POST /v1/rooms/{room}/typing)
+func (_ Unimplemented) PostTyping(w http.ResponseWriter, r *http.Request, room RoomInPath) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// SetTyping Say that you type
+// (PUT /v1/rooms/{room}/typing)
+func (_ Unimplemented) SetTyping(w http.ResponseWriter, r *http.Request, room RoomInPath) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetStats Count what there is
+// (GET /v1/stats)
+func (_ Unimplemented) GetStats(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// OpenStream Watch users and rooms as they change
 // (GET /v1/stream)
 func (_ Unimplemented) OpenStream(w http.ResponseWriter, r *http.Request, params OpenStreamParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// OpenSelftest See whether streams get through
+// (GET /v1/stream/selftest)
+func (_ Unimplemented) OpenSelftest(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CreateSubscription Say what to watch
+// (POST /v1/subscriptions)
+func (_ Unimplemented) CreateSubscription(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// EndSubscription Watch no longer
+// (DELETE /v1/subscriptions/{id})
+func (_ Unimplemented) EndSubscription(w http.ResponseWriter, r *http.Request, id SubscriptionIDInPath) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetSubscription See what a subscription watches
+// (GET /v1/subscriptions/{id})
+func (_ Unimplemented) GetSubscription(w http.ResponseWriter, r *http.Request, id SubscriptionIDInPath) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ChangeSubscription Change what a subscription watches
+// (PATCH /v1/subscriptions/{id})
+func (_ Unimplemented) ChangeSubscription(w http.ResponseWriter, r *http.Request, id SubscriptionIDInPath) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// RenewSubscription Go on watching under a fresh token
+// (POST /v1/subscriptions/{id}/renew)
+func (_ Unimplemented) RenewSubscription(w http.ResponseWriter, r *http.Request, id SubscriptionIDInPath) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListRoomsOfUser See where a user is
+// (GET /v1/users/{userId}/rooms)
+func (_ Unimplemented) ListRoomsOfUser(w http.ResponseWriter, r *http.Request, userID UserIDInPath) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1617,6 +2189,60 @@ func (siw *ServerInterfaceWrapper) GetReadiness(w http.ResponseWriter, r *http.R
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetReadiness(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListOnline operation middleware
+func (siw *ServerInterfaceWrapper) ListOnline(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:admin"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:admin"})
+
+	r = r.WithContext(ctx)
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOnlineParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListOnline(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2408,6 +3034,406 @@ func (siw *ServerInterfaceWrapper) ExplainPresence(w http.ResponseWriter, r *htt
 	handler.ServeHTTP(w, r)
 }
 
+// CountMembers operation middleware
+func (siw *ServerInterfaceWrapper) CountMembers(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "room" -------------
+	var room RoomInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "room", chi.URLParam(r, "room"), &room, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "room", Err: err})
+		return
+	}
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:read"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:read"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CountMembers(w, r, room)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// LeaveRoom operation middleware
+func (siw *ServerInterfaceWrapper) LeaveRoom(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "room" -------------
+	var room RoomInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "room", chi.URLParam(r, "room"), &room, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "room", Err: err})
+		return
+	}
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:write"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:write"})
+
+	r = r.WithContext(ctx)
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params LeaveRoomParams
+
+	// ------------- Optional query parameter "sessionId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sessionId", r.URL.Query(), &params.SessionID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "sessionId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "sessionId", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.LeaveRoom(w, r, room, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// JoinRoom operation middleware
+func (siw *ServerInterfaceWrapper) JoinRoom(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "room" -------------
+	var room RoomInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "room", chi.URLParam(r, "room"), &room, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "room", Err: err})
+		return
+	}
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:write"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:write"})
+
+	r = r.WithContext(ctx)
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params JoinRoomParams
+
+	// ------------- Required query parameter "sessionId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "sessionId", r.URL.Query(), &params.SessionID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "sessionId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "sessionId", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.JoinRoom(w, r, room, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListMembers operation middleware
+func (siw *ServerInterfaceWrapper) ListMembers(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "room" -------------
+	var room RoomInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "room", chi.URLParam(r, "room"), &room, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "room", Err: err})
+		return
+	}
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:read"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:read"})
+
+	r = r.WithContext(ctx)
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMembersParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListMembers(w, r, room, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// StopTyping operation middleware
+func (siw *ServerInterfaceWrapper) StopTyping(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "room" -------------
+	var room RoomInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "room", chi.URLParam(r, "room"), &room, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "room", Err: err})
+		return
+	}
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:write"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:write"})
+
+	r = r.WithContext(ctx)
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StopTypingParams
+
+	// ------------- Optional query parameter "sessionId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sessionId", r.URL.Query(), &params.SessionID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "sessionId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "sessionId", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "threadId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "threadId", r.URL.Query(), &params.ThreadID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "threadId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "threadId", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.StopTyping(w, r, room, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListTyping operation middleware
+func (siw *ServerInterfaceWrapper) ListTyping(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "room" -------------
+	var room RoomInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "room", chi.URLParam(r, "room"), &room, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "room", Err: err})
+		return
+	}
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:read"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:read"})
+
+	r = r.WithContext(ctx)
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTypingParams
+
+	// ------------- Optional query parameter "threadId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "threadId", r.URL.Query(), &params.ThreadID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "threadId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "threadId", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListTyping(w, r, room, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PostTyping operation middleware
+func (siw *ServerInterfaceWrapper) PostTyping(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "room" -------------
+	var room RoomInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "room", chi.URLParam(r, "room"), &room, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "room", Err: err})
+		return
+	}
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:write"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:write"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PostTyping(w, r, room)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SetTyping operation middleware
+func (siw *ServerInterfaceWrapper) SetTyping(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "room" -------------
+	var room RoomInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "room", chi.URLParam(r, "room"), &room, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "room", Err: err})
+		return
+	}
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:write"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:write"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SetTyping(w, r, room)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetStats operation middleware
+func (siw *ServerInterfaceWrapper) GetStats(w http.ResponseWriter, r *http.Request) {
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:stats"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:stats"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetStats(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // OpenStream operation middleware
 func (siw *ServerInterfaceWrapper) OpenStream(w http.ResponseWriter, r *http.Request) {
 
@@ -2419,6 +3445,8 @@ func (siw *ServerInterfaceWrapper) OpenStream(w http.ResponseWriter, r *http.Req
 	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:read"})
 
 	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:read"})
+
+	ctx = context.WithValue(ctx, TicketScopes, []string{})
 
 	r = r.WithContext(ctx)
 
@@ -2434,6 +3462,32 @@ func (siw *ServerInterfaceWrapper) OpenStream(w http.ResponseWriter, r *http.Req
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "user"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "user", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "room" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "room", r.URL.Query(), &params.Room, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "room"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "room", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "ticket" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "ticket", r.URL.Query(), &params.Ticket, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "ticket"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "ticket", Err: err})
 		}
 		return
 	}
@@ -2487,6 +3541,220 @@ func (siw *ServerInterfaceWrapper) OpenStream(w http.ResponseWriter, r *http.Req
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.OpenStream(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// OpenSelftest operation middleware
+func (siw *ServerInterfaceWrapper) OpenSelftest(w http.ResponseWriter, r *http.Request) {
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:read"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:read"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.OpenSelftest(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateSubscription operation middleware
+func (siw *ServerInterfaceWrapper) CreateSubscription(w http.ResponseWriter, r *http.Request) {
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:read"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:read"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateSubscription(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// EndSubscription operation middleware
+func (siw *ServerInterfaceWrapper) EndSubscription(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id SubscriptionIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:read"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:read"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.EndSubscription(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetSubscription operation middleware
+func (siw *ServerInterfaceWrapper) GetSubscription(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id SubscriptionIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:read"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:read"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetSubscription(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ChangeSubscription operation middleware
+func (siw *ServerInterfaceWrapper) ChangeSubscription(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id SubscriptionIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:read"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:read"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ChangeSubscription(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RenewSubscription operation middleware
+func (siw *ServerInterfaceWrapper) RenewSubscription(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id SubscriptionIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:read"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:read"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RenewSubscription(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListRoomsOfUser operation middleware
+func (siw *ServerInterfaceWrapper) ListRoomsOfUser(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", chi.URLParam(r, "userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:read"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:read"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListRoomsOfUser(w, r, userID)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2679,7 +3947,58 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Put(options.BaseURL+"/v1/blocks/{userId}", wrapper.AddBlock)
 	})
 	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/v1/rooms/{room}/members/me", wrapper.LeaveRoom)
+	})
+	r.Group(func(r chi.Router) {
+		r.Put(options.BaseURL+"/v1/rooms/{room}/members/me", wrapper.JoinRoom)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/rooms/{room}/presence", wrapper.ListMembers)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/rooms/{room}/count", wrapper.CountMembers)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/v1/rooms/{room}/typing", wrapper.StopTyping)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/rooms/{room}/typing", wrapper.ListTyping)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/rooms/{room}/typing", wrapper.PostTyping)
+	})
+	r.Group(func(r chi.Router) {
+		r.Put(options.BaseURL+"/v1/rooms/{room}/typing", wrapper.SetTyping)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/users/{userId}/rooms", wrapper.ListRoomsOfUser)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/subscriptions", wrapper.CreateSubscription)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/v1/subscriptions/{id}", wrapper.EndSubscription)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/subscriptions/{id}", wrapper.GetSubscription)
+	})
+	r.Group(func(r chi.Router) {
+		r.Patch(options.BaseURL+"/v1/subscriptions/{id}", wrapper.ChangeSubscription)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/subscriptions/{id}/renew", wrapper.RenewSubscription)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/stream", wrapper.OpenStream)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/stream/selftest", wrapper.OpenSelftest)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/stats", wrapper.GetStats)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/admin/online", wrapper.ListOnline)
 	})
 	r.Group(func(r chi.Router) {
 		r.Delete(options.BaseURL+"/v1/admin/users/{userId}/sessions", wrapper.EndSessions)

@@ -15,6 +15,17 @@ var operations = []struct{ method, path, body, scope string }{
 	{"POST", "/v1/presence/heartbeat", `{"sessionId":"session-1"}`, ScopeWrite},
 	{"PUT", "/v1/presence/activity", `{"sessionId":"session-1","type":"busy"}`, ScopeWrite},
 	{"DELETE", "/v1/presence/activity?sessionId=session-1", "", ScopeWrite},
+	{"PUT", "/v1/rooms/lobby/members/me?sessionId=session-1", "", ScopeWrite},
+	{"PUT", "/v1/rooms/lobby/typing", `{"sessionId":"session-1"}`, ScopeWrite},
+	{"POST", "/v1/rooms/lobby/typing", `{"sessionId":"session-1"}`, ScopeWrite},
+	{"GET", "/v1/rooms/lobby/typing", "", ScopeRead},
+	{"DELETE", "/v1/rooms/lobby/typing", "", ScopeWrite},
+	{"GET", "/v1/rooms/lobby/presence", "", ScopeRead},
+	{"GET", "/v1/rooms/lobby/count", "", ScopeRead},
+	{"GET", "/v1/users/ada/rooms", "", ScopeRead},
+	{"DELETE", "/v1/rooms/lobby/members/me", "", ScopeWrite},
+	{"GET", "/v1/stats", "", ScopeStats},
+	{"GET", "/v1/admin/online", "", ScopeAdmin},
 	{"DELETE", "/v1/presence/me/sessions/session-1", "", ScopeWrite},
 	{"PUT", "/v1/presence/status", `{"status":"busy"}`, ScopeWrite},
 	{"DELETE", "/v1/presence/status", "", ScopeWrite},
@@ -36,6 +47,7 @@ var operations = []struct{ method, path, body, scope string }{
 	{"GET", "/v1/presence/ada", "", ScopeRead},
 	{"GET", "/v1/presence?user=ada", "", ScopeRead},
 	{"POST", "/v1/presence/query", `{"users":["ada"]}`, ScopeRead},
+	{"POST", "/v1/subscriptions", `{"users":["ada"]}`, ScopeRead},
 	{"GET", "/v1/stream?user=ada", "", ScopeRead},
 }
 
@@ -230,12 +242,32 @@ func TestPathsAndMethodsThatAreNotThereAreSaidToBeSo(t *testing.T) {
 			{"GET", "/v1/admin/presence/ben", "PUT"},
 			{"GET", "/v1/admin/users/ben/sessions", "DELETE"},
 			{"GET", "/v1/admin", ""},
+			{"POST", "/v1/admin/online", "GET, HEAD"},
+			{"DELETE", "/v1/stats", "GET, HEAD"},
+			{"GET", "/v1/rooms", ""},
+			{"GET", "/v1/rooms/lobby", ""},
+			{"GET", "/v1/rooms//presence", ""},
+			{"GET", "/v1/rooms/a/b/presence", ""},
+			{"GET", "/v1/rooms/lobby/members", ""},
+			{"PUT", "/v1/rooms/lobby/members/ada", ""},
+			{"GET", "/v1/rooms/lobby/members/me", "DELETE, PUT"},
+			{"POST", "/v1/rooms/lobby/members/me", "DELETE, PUT"},
+			{"PUT", "/v1/rooms/lobby/presence", "GET, HEAD"},
+			{"POST", "/v1/rooms/lobby/count", "GET, HEAD"},
+			{"PATCH", "/v1/rooms/lobby/typing", "DELETE, GET, HEAD, POST, PUT"},
+			{"PUT", "/v1/users/ada/rooms", "GET, HEAD"},
+			{"GET", "/v1/users//rooms", ""},
 			{"GET", "/v1/presence//explain", ""},
 			{"DELETE", "/v1/admin/users//sessions", ""},
 			{"PUT", "/v1/contacts//", ""},
 			{"POST", "/v1/presence/ada/explain", "GET, HEAD"},
 			{"GET", "/v1/presence/me/sessions/session-1", "DELETE"},
 			{"PUT", "/v1/presence/me/sessions", "GET, HEAD"},
+			{"GET", "/v1/subscriptions", "POST"},
+			{"GET", "/v1/subscriptions/", ""},
+			{"PUT", "/v1/subscriptions/sub-1", "GET, HEAD, PATCH, DELETE"},
+			{"GET", "/v1/subscriptions/sub-1/renew", "POST"},
+			{"POST", "/v1/subscriptions//renew", ""},
 			{"POST", "/v1/stream?user=ada", "GET, HEAD"},
 			{"POST", "/v1/stream?user=ada&errors=stream", "GET, HEAD"},
 			{"POST", "/healthz", "GET, HEAD"},
@@ -268,7 +300,7 @@ func sorted(list string) string {
 func TestHeadIsAnsweredAsGetIsWithoutTheBody(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.beat("ada", "session-1", "")
-		paths := append([]string{"/v1/presence/me", "/v1/presence/me/sessions", "/v1/presence/privacy", "/v1/contacts", "/v1/blocks", "/v1/presence/me/explain", "/v1/presence/ada", "/v1/presence?user=ada", "/v1/presence?user=", "/v1/stream"}, open...)
+		paths := append([]string{"/v1/presence/me", "/v1/presence/me/sessions", "/v1/presence/privacy", "/v1/contacts", "/v1/blocks", "/v1/presence/me/explain", "/v1/rooms/lobby/presence", "/v1/rooms/lobby/count", "/v1/rooms/lobby/typing", "/v1/users/ada/rooms", "/v1/stats", "/v1/presence/ada", "/v1/presence?user=ada", "/v1/presence?user=", "/v1/stream"}, open...)
 		for _, path := range paths {
 			get, head := w.ask("ada", "GET", path, ""), w.ask("ada", "HEAD", path, "")
 			for _, h := range []http.Header{get.header, head.header} {

@@ -46,16 +46,20 @@ func (s *Server) SetPresence(w http.ResponseWriter, r *http.Request, user api.Us
 	if err == nil {
 		err = checkUser(user)
 	}
+	rooms, refused := sortOut(body.Rooms, identity(r))
+	if err == nil && len(refused) > 0 {
+		err = errRoom(refused[0])
+	}
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	record, err := s.beatFor(r.Context(), user, body)
+	record, err := s.beatFor(r.Context(), user, body, rooms)
 	s.answerSelf(w, r, record, err)
 }
 
 // beatFor beats a session of a user. The custom status comes after the beat, which may be refused.
-func (s *Server) beatFor(ctx context.Context, user string, body api.AdminBeat) (presence.Record, error) {
+func (s *Server) beatFor(ctx context.Context, user string, body api.AdminBeat, rooms *[]string) (presence.Record, error) {
 	var lasts presence.Lasts
 	if body.Custom != nil {
 		var err error
@@ -69,7 +73,7 @@ func (s *Server) beatFor(ctx context.Context, user string, body api.AdminBeat) (
 	}
 	beat := presence.Beat{
 		User: user, Session: backendSession, Device: body.Device, State: stateOf(body.State), TTL: s.tracker.Policy.TTL,
-		Profile: profile, Instance: s.tracker.Instance, MaxLive: s.tracker.Policy.Sessions,
+		Profile: profile, Rooms: rooms, Instance: s.tracker.Instance, MaxLive: s.tracker.Policy.Sessions,
 	}
 	if body.SessionID != nil {
 		beat.Session = *body.SessionID

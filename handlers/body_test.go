@@ -21,7 +21,10 @@ var readers = []struct {
 	{"POST", "/v1/presence/query", `{"users":["ada"]}`, 1 << 20},
 	{"PUT", "/v1/presence/custom", `{"text":"Standup"}`, 16 << 10},
 	{"PUT", "/v1/presence/activity", `{"sessionId":"session-1","type":"busy"}`, 16 << 10},
+	{"PUT", "/v1/rooms/lobby/typing", `{"sessionId":"session-1"}`, 16 << 10},
+	{"POST", "/v1/rooms/lobby/typing", `{"sessionId":"session-1"}`, 16 << 10},
 	{"PUT", "/v1/presence/privacy", `{"online":"nobody","lastSeen":"nobody","activity":"nobody","typing":"nobody"}`, 16 << 10},
+	{"POST", "/v1/subscriptions", `{"users":["ada"]}`, 1 << 20},
 }
 
 func TestABodyMustBeOneWellFormedDocument(t *testing.T) {
@@ -122,6 +125,12 @@ func TestFieldsAreHeldToTheContractAndPointedAt(t *testing.T) {
 		{beat, `{"sessionId":"session-1","seq":-1}`, []string{"/seq"}},
 		{beat, `{"sessionId":"session-1","seq":9007199254740992}`, []string{"/seq"}},
 		{beat, `{"sessionId":"session-1","seq":0.5}`, []string{"/seq"}},
+		{beat, `{"sessionId":"session-1","rooms":"lobby"}`, []string{"/rooms"}},
+		{beat, `{"sessionId":"session-1","rooms":null}`, []string{"/rooms"}},
+		{beat, `{"sessionId":"session-1","rooms":["a",2]}`, []string{"/rooms/1"}},
+		{beat, `{"sessionId":"session-1","rooms":["a",null]}`, []string{"/rooms/1"}},
+		{beat, `{"sessionId":"session-1","rooms":[["a"]]}`, []string{"/rooms/0"}},
+		{beat, `{"sessionId":"session-1","refusedRooms":[]}`, []string{"/refusedRooms"}},
 		{beat, `{"sessionId":"x","device":"","state":"x","idleMs":-1,"visibility":"x","seq":-1}`, []string{"/device", "/idleMs", "/seq", "/sessionId", "/state", "/visibility"}},
 		{status, `{}`, []string{"/status"}},
 		{status, `{"status":"offline"}`, []string{"/status"}},

@@ -200,6 +200,15 @@ func pointerTo(fault validator.FieldError) string {
 	return "/" + strings.NewReplacer(".", "/", "[", "/", "]", "").Replace(path)
 }
 
+// alternatives are fields, which a rule names as Go does, in the words of the contract.
+func alternatives(fields string) string {
+	names := strings.Fields(fields)
+	for i, name := range names {
+		names[i] = strings.ToLower(name[:1]) + name[1:]
+	}
+	return strings.Join(names, " or ")
+}
+
 // ruleDetail says what a field must be.
 func ruleDetail(fault validator.FieldError) string {
 	switch fault.Tag() {
@@ -231,8 +240,10 @@ func ruleDetail(fault validator.FieldError) string {
 			return "must have at most " + fault.Param() + " characters"
 		}
 		return "must be at most " + fault.Param()
+	case "unique":
+		return "must not name anything twice"
 	case "excluded_with":
-		return "must not be given together with expiresAt"
+		return "must not be given together with " + alternatives(fault.Param())
 	case "datetime":
 		return "must be a time like 2026-11-22T10:00:00Z"
 	}

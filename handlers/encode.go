@@ -66,10 +66,11 @@ func presenceOf(v presence.View, rev presence.Version) api.Presence {
 	return p
 }
 
-func sessionOf(s presence.Session) api.Session {
+// sessionOf puts a session of a record on the wire.
+func sessionOf(r presence.Record, s presence.Session) api.Session {
 	out := api.Session{
 		SessionID: s.ID, Device: optional(s.Device), State: api.SessionState(s.Status()), Visibility: api.VisibilityVisible,
-		Left: s.Left, StartedAt: formatTime(s.Started), LastBeatAt: formatTime(s.LastBeat), Deadline: formatTime(s.Deadline),
+		Left: s.Left, Rooms: r.RoomsOf(s.ID), StartedAt: formatTime(s.Started), LastBeatAt: formatTime(s.LastBeat), Deadline: formatTime(s.Deadline),
 	}
 	if s.Hidden {
 		out.Visibility = api.VisibilityHidden

@@ -64,7 +64,7 @@ func explanationOf(record presence.Record) api.Explanation {
 		e.Chosen = &api.ExplainedChoice{Status: api.ChosenStatus(c.Status), ExpiresAt: optionalTime(c.Until), Expired: c.Expired(now)}
 	}
 	for _, session := range oldestFirst(record.Sessions) {
-		e.Sessions = append(e.Sessions, explainedSession(session, now))
+		e.Sessions = append(e.Sessions, explainedSession(record, session))
 	}
 	return e
 }
@@ -87,10 +87,10 @@ func because(record presence.Record, reason presence.Reason) string {
 	return fmt.Sprintf("The strongest of %d live sessions decides, and %s counts as %s.", len(record.Sessions), reason.Session, reason.Status)
 }
 
-func explainedSession(s presence.Session, now presence.Version) api.ExplainedSession {
-	shown, asOf := sessionOf(s), now.Time()
+func explainedSession(r presence.Record, s presence.Session) api.ExplainedSession {
+	shown, asOf := sessionOf(r, s), r.AsOf.Time()
 	return api.ExplainedSession{
-		SessionID: shown.SessionID, Device: shown.Device, Visibility: shown.Visibility, Seq: shown.Seq, Left: shown.Left,
+		SessionID: shown.SessionID, Device: shown.Device, Visibility: shown.Visibility, Seq: shown.Seq, Left: shown.Left, Returns: int64(s.Returns),
 		Says: api.SessionState(s.State), CountsAs: shown.State, Instance: s.Instance,
 		StartedAt: shown.StartedAt, AgeMs: asOf.Sub(s.Started).Milliseconds(),
 		LastBeatAt: shown.LastBeatAt, BeatAgeMs: asOf.Sub(s.LastBeat).Milliseconds(), InputAgeMs: asOf.Sub(s.LastInput).Milliseconds(),

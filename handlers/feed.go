@@ -11,33 +11,41 @@ import (
 
 // The kinds of things that streams watch, and how each becomes events.
 const (
-	kindUser sse.Kind = iota
+	kindRoom sse.Kind = iota // first: whoever comes in is known before more is told of him
+	kindUser
+	kindTyping
 )
 
 var kinds = []sse.KindSpec{
-	kindUser: {Name: "presence", Open: `{"presences":[`, Sep: ",", Close: `]}`},
+	kindRoom:   {Name: "room", Merge: mergeRoom},
+	kindTyping: {Name: "typing", Merge: mergeTyping},
+	kindUser:   {Name: "presence", Open: `{"presences":[`, Sep: ",", Close: `]}`},
 }
 
 func userKey(user string) sse.Key { return sse.Key{Kind: kindUser, ID: user} }
 
 // feed brings what happens on the board to the streams: it is the board's listener.
 type feed struct {
-	hub   *sse.Hub
-	clock func() time.Time // the store's
-	seen  func() time.Time // the moment up to which it has been followed
-	lost  atomic.Bool
-	since atomic.Value // api.Time, up to when everything was seen
+	hub              *sse.Hub
+	followers        followers
+	subscriptionLane func(id string) int
+	clock            func() time.Time // the store's
+	seen             func() time.Time // the moment up to which it has been followed
+	lost             atomic.Bool
+	since            atomic.Value // api.Time, up to when everything was seen
 }
 
 // apart is the variant of viewers who see something that nobody else of their class does: those who are blocked, or were.
 const apart = sse.Variant(presence.Classes)
 
-// shown is what was last made of one user, for each class of viewers that wanted it. It is the Memo of the user's entry.
+// shown is what was last made of one user, for each class of viewers that wanted it. It is the Memo of the user's entry, and of each room's copy
+// of it.
 type shown struct {
-	related presence.Version // of the relations by which the streams watch
-	frames  [presence.Classes]*sse.Frame
-	revs    [presence.Classes]presence.Version
-	apart   map[string]uint64 // digests of what viewers who stand apart were offered last
+	standing standing         // in the room whose copy it is
+	related  presence.Version // of the relations by which the streams watch
+	frames   [presence.Classes]*sse.Frame
+	revs     [presence.Classes]presence.Version
+	apart    map[string]uint64 // digests of what viewers who stand apart were offered last
 }
 
 func (m *shown) noteApart(viewer string, frame *sse.Frame) {
@@ -80,8 +88,9 @@ func (f *feed) Changed(e *presence.Entry) {
 // attach shows a user to a stream from now on, beginning with the frame that it returns. It is called by the board, so that nothing falls
 // between the view and what follows.
 func (f *feed) attach(s *sse.Stream, e *presence.Entry) *sse.Frame {
-	frame := f.frameFor(e, s.Reader())
-	f.show(s, e, variantOf(e.Record, s.Reader()), frame)
+	frame, v := f.frameFor(e, s.Reader()), variantOf(e.Record, s.Reader())
+	f.hub.WatchHeld(s, userKey(e.Record.User), v) // for a snapshot to tell first
+	f.show(s, e, v, frame)
 	return frame
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -30,6 +31,9 @@ func fuzz(f *testing.F) *fuzzing {
 	done := make(chan error, 1)
 	go func() { done <- z.server.Run(ctx) }()
 	f.Cleanup(func() { cancel(); <-done })
+	for z.server.board.Newest() == 0 { // until then it is not ready, which would be a 503
+		runtime.Gosched()
+	}
 	return z
 }
 
@@ -125,13 +129,16 @@ func members(t *testing.T, body string) map[string]any {
 
 func FuzzHeartbeatBody(f *testing.F) {
 	z := fuzz(f)
-	for _, body := range nastyBodies("sessionId", "device", "state", "idleMs", "visibility", "seq") {
+	for _, body := range nastyBodies("sessionId", "device", "state", "idleMs", "visibility", "seq", "rooms") {
 		f.Add(body)
 		if rest, ok := strings.CutPrefix(body, "{"); ok {
 			f.Add(`{"sessionId":"session-1",` + rest)
 		}
 	}
 	f.Add(`{"sessionId":"laptop-4f9a1c","device":"web","state":"idle","idleMs":1200,"visibility":"hidden","seq":41}`)
+	for _, room := range slices.Concat(oddUsers, badUsers) {
+		f.Add(string(encode(map[string]any{"sessionId": "session-1", "rooms": []string{room, "lobby", room}})))
+	}
 	f.Fuzz(func(t *testing.T, body string) {
 		r := z.ask(t, "POST", "/v1/presence/heartbeat", body, "Content-Type: application/json")
 		if r.Code != http.StatusOK {
@@ -271,12 +278,46 @@ func FuzzLeaveBody(f *testing.F) {
 	})
 }
 
+// FuzzMarks plays on what users say of their typing, and on where a page begins: whatever is taken shows, in the room and thread that it named.
+func FuzzMarks(f *testing.F) {
+	z := fuzz(f)
+	for _, body := range nastyBodies("sessionId", "typing", "threadId", "ttlMs") {
+		f.Add(body, "")
+		if rest, ok := strings.CutPrefix(body, "{"); ok {
+			f.Add(`{"sessionId":"session-1",`+rest, "")
+		}
+	}
+	for _, id := range slices.Concat(oddUsers, badUsers) {
+		f.Add(string(encode(map[string]any{"sessionId": "session-1", "threadId": id})), cursorAfter(id))
+	}
+	f.Fuzz(func(t *testing.T, body, cursor string) {
+		_, err := z.server.tracker.Heartbeat(t.Context(), presence.Heartbeat{User: "ada", Session: "session-1", Rooms: &[]string{"lobby"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := z.ask(t, "PUT", "/v1/rooms/lobby/typing", body, "Content-Type: application/json")
+		if r.Code == http.StatusNoContent {
+			said := members(t, body)
+			thread, _ := said["threadId"].(string)
+			var list api.TypingList
+			shown := z.ask(t, "GET", "/v1/rooms/lobby/typing", "").Body.Bytes()
+			err := json.Unmarshal(shown, &list)
+			types := slices.ContainsFunc(list.Typing, func(m api.TypistInRoom) bool { return orZero(m.ThreadID) == thread })
+			if err != nil || types != (said["typing"] != false) {
+				t.Errorf("%q: %s", body, shown)
+			}
+		}
+		z.ask(t, "GET", "/v1/rooms/lobby/presence?limit=1&cursor="+url.QueryEscape(cursor), "")
+	})
+}
+
 func FuzzPath(f *testing.F) {
 	z := fuzz(f)
 	methods := []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "BREW"}
 	paths := []string{"/", "//", "/v1", "/v1/", "/v1/presence", "/v1/presence/", "/v1/presence/me", "/v1/presence/me/", "/v1/presence/me/sessions/session-1", "/v1/presence/status", "/v1/presence/leave", "/healthz", "/readyz", "/openapi.yaml", "/docs", "/docs/", "/v1/../v1/presence/me", "/v1/presence/%2e%2e", "/v1/presence/..%2f..", "/%761/presence/me", "/v1/presence/%6de", "//evil.example/%2e%2e", "/\\evil.example", "/v1/presence/ada?user=bob", "/v1/presence/{userId}", "/v1/presence/*", "/v1/stream", "*"}
 	for _, user := range slices.Concat(oddUsers, badUsers) {
 		paths = append(paths, "/v1/contacts/"+allEscaped(user), "/v1/blocks/"+url.PathEscape(user), "/v1/presence/"+allEscaped(user)+"/explain")
+		paths = append(paths, "/v1/rooms/"+allEscaped(user)+"/presence", "/v1/rooms/"+url.PathEscape(user)+"/typing", "/v1/rooms/"+url.PathEscape(user)+"/members/me?sessionId=session-1", "/v1/users/"+allEscaped(user)+"/rooms")
 		paths = append(paths, "/v1/presence/"+url.PathEscape(user), "/v1/presence/"+allEscaped(user), "/v1/presence/me/sessions/"+url.PathEscape(user))
 	}
 	for i, path := range paths {

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,8 +22,10 @@ func (s *Server) Heartbeat(w http.ResponseWriter, r *http.Request, params api.He
 		s.fail(w, r, err)
 		return
 	}
-	minimal := params.Prefer != nil && prefersMinimal(*params.Prefer)
+	granted, refused := sortOut(body.Rooms, identity(r))
+	minimal := params.Prefer != nil && prefersMinimal(*params.Prefer) && len(refused) == 0
 	beat := heartbeatOf(body, identity(r), minimal)
+	beat.Rooms = granted
 	out, err := s.tracker.Heartbeat(r.Context(), beat)
 	if err != nil {
 		s.fail(w, r, err)
@@ -51,8 +54,26 @@ func (s *Server) Heartbeat(w http.ResponseWriter, r *http.Request, params api.He
 		Session:  session, NextMs: next.Milliseconds(),
 		TTLMs:       s.tracker.Policy.SessionTTL(beat.Hidden).Milliseconds(),
 		IdleAfterMs: s.tracker.Policy.IdleAfter.Milliseconds(),
-		LeaveToken:  leave,
+		LeaveToken:  leave, RefusedRooms: refused,
 	})
+}
+
+// sortOut tells the rooms of a beat that the token grants, sorted, from those that it does not, in the order of the beat. Of a beat that names
+// none both are nil.
+func sortOut(rooms []api.RoomID, who Identity) (granted *[]string, refused []api.RoomID) {
+	if rooms == nil {
+		return nil, nil
+	}
+	granted, refused = new([]string{}), []api.RoomID{}
+	for _, room := range distinct(rooms) {
+		if who.MayEnter(room) {
+			*granted = append(*granted, room)
+		} else {
+			refused = append(refused, room)
+		}
+	}
+	slices.Sort(*granted)
+	return granted, refused
 }
 
 func heartbeatOf(b api.Beat, who Identity, minimal bool) presence.Heartbeat {
@@ -90,7 +111,7 @@ func (s *Server) beatenSession(r *http.Request, beat presence.Heartbeat, out pre
 		if beat.Seq != nil {
 			session.Seq, session.HasSeq = *beat.Seq, true
 		}
-		return sessionOf(session), nil
+		return sessionOf(out.Record, session), nil
 	}
 	// An old beat moved no deadline, so the present one has to be read.
 	record, err := s.tracker.Sessions(r.Context(), beat.User)
@@ -98,10 +119,10 @@ func (s *Server) beatenSession(r *http.Request, beat presence.Heartbeat, out pre
 		return api.Session{}, err
 	}
 	if session, ok := record.Session(beat.Session); ok {
-		return sessionOf(session), nil
+		return sessionOf(record, session), nil
 	}
 	at := record.AsOf.Time() // the session has ended, and this beat came too late to change that
-	return sessionOf(presence.Session{ID: beat.Session, State: presence.Away, Left: true, Started: at, LastBeat: at, Deadline: at}), nil
+	return sessionOf(record, presence.Session{ID: beat.Session, State: presence.Away, Left: true, Started: at, LastBeat: at, Deadline: at}), nil
 }
 
 // prefersMinimal reads the Prefer header of RFC 7240, as far as it concerns us.

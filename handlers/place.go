@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"slices"
 	"strconv"
 
@@ -20,14 +21,17 @@ type place struct {
 }
 
 // newPlace makes the ids of a stream. It has the sealer get its key now, because an id cannot fail later.
-func (s *Server) newPlace(ctx context.Context, viewer string, users []string) (*place, error) {
+func (s *Server) newPlace(ctx context.Context, viewer string, list watchList) (*place, error) {
 	if _, err := s.sealer.sharedKey(ctx); err != nil {
 		return nil, err
 	}
 	h := sha256.New()
-	for _, id := range append([]string{viewer}, slices.Sorted(slices.Values(users))...) {
-		h.Write([]byte(id))
-		h.Write([]byte{'\n'}) // which no id has
+	fmt.Fprintf(h, "%s\n%v\n", viewer, list.wants) // ids have no line ends
+	for _, ids := range [][]string{list.users, list.rooms} {
+		for _, id := range slices.Sorted(slices.Values(ids)) {
+			h.Write([]byte(id + "\n"))
+		}
+		h.Write([]byte{'\n'})
 	}
 	return &place{sealer: &s.sealer, about: base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:12])}, nil
 }

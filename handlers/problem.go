@@ -58,10 +58,13 @@ var problems = map[api.ProblemCode]struct {
 	api.ProblemCodeTokenExpired:         {http.StatusUnauthorized, "The token has expired"},
 	api.ProblemCodeInsufficientScope:    {http.StatusForbidden, "The token does not grant this"},
 	api.ProblemCodeOriginNotAllowed:     {http.StatusForbidden, "This page may not use the cookie"},
-	api.ProblemCodeNotFound:             {http.StatusNotFound, "There is no such path"},
+	api.ProblemCodeRoomNotGranted:       {http.StatusForbidden, "The token does not grant this room"},
+	api.ProblemCodeNotFound:             {http.StatusNotFound, "There is no such thing here"},
 	api.ProblemCodeMethodNotAllowed:     {http.StatusMethodNotAllowed, "This path has no such method"},
 	api.ProblemCodeNoSession:            {http.StatusConflict, "This needs a live session"},
 	api.ProblemCodeTooManyRelations:     {http.StatusConflict, "The user has too many contacts or blocks"},
+	api.ProblemCodeSubscriptionGone:     {http.StatusGone, "The subscription has ended"},
+	api.ProblemCodeTooManyRooms:         {http.StatusConflict, "The session is in too many rooms"},
 	api.ProblemCodePreconditionFailed:   {http.StatusPreconditionFailed, "It has changed since you read it"},
 	api.ProblemCodeBodyTooLarge:         {http.StatusRequestEntityTooLarge, "The body is too large"},
 	api.ProblemCodeUnsupportedMediaType: {http.StatusUnsupportedMediaType, "The content type is not one that is understood here"},
@@ -93,6 +96,8 @@ func failureOf(err error) *failure {
 		return &failure{code: api.ProblemCodeNoSession, detail: "Send a heartbeat with this sessionId first, then try again.", cause: err}
 	case errors.Is(err, presence.ErrTooManyRelations):
 		return &failure{code: api.ProblemCodeTooManyRelations, detail: "End a contact or a block first; those that there are stay.", cause: err}
+	case errors.Is(err, presence.ErrTooManyRooms):
+		return &failure{code: api.ProblemCodeTooManyRooms, detail: "Leave a room first; those that the session is in stay.", cause: err}
 	case errors.Is(err, presence.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return &failure{code: api.ProblemCodeStoreUnavailable, detail: "Try again in a moment, over a new connection. Nobody is made offline by this.", after: retryAfter(), cause: err}
 	}

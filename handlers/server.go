@@ -54,16 +54,17 @@ type Server struct {
 	router   http.Handler
 	fixed    map[string]string // paths beneath /v1/presence/ that are no user, and the methods that they have
 	draining atomic.Bool
+	leaving  chan struct{} // closed when it drains
 }
 
 var _ api.ServerInterface = (*Server)(nil)
 
 // New makes a server. Streams live only while Run runs.
 func New(opts Options) *Server {
-	s := &Server{opts: opts, tracker: opts.Tracker, hub: sse.NewHub(kinds), log: opts.Log}
+	s := &Server{opts: opts, tracker: opts.Tracker, hub: sse.NewHub(kinds), log: opts.Log, leaving: make(chan struct{})}
 	s.streams.open = map[string]int{}
 	s.sealer.secret = opts.Tracker.Secret
-	s.feed = &feed{hub: s.hub}
+	s.feed = &feed{hub: s.hub, followers: followers{of: map[string]map[chan struct{}]bool{}}, subscriptionLane: opts.Tracker.SubscriptionLane}
 	s.board = presence.NewBoard(opts.Tracker.Store, s.feed)
 	s.feed.clock, s.feed.seen = s.board.Clock, s.seen
 	s.router = s.routes()
@@ -84,6 +85,10 @@ func (s *Server) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.tracker.Run(ctx, s.board) })
 	g.Go(func() error { return s.board.Run(ctx) })
+	g.Go(func() error {
+		s.reportStreams(ctx)
+		return nil
+	})
 	if err := g.Wait(); err != nil {
 		return fmt.Errorf("follow the store: %w", err)
 	}
@@ -311,10 +316,10 @@ func (s *Server) authorize(next http.Handler) http.Handler {
 }
 
 // admit finds out who asks. The scopes that an operation needs come from the contract, through the generated code; one without any
-// is for everybody.
+// is for everybody. Who brings a ticket where one may is nobody yet: the operation has to find out, by [Server.admitTicket].
 func (s *Server) admit(r *http.Request) (Identity, error) {
 	needed, protected := r.Context().Value(api.BearerScopes).([]string)
-	if !protected {
+	if !protected || bringsTicket(r) {
 		return Identity{}, nil
 	}
 	who, byCookie, err := s.opts.Tokens.Authenticate(r)

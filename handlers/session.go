@@ -16,7 +16,7 @@ func (s *Server) ListMySessions(w http.ResponseWriter, r *http.Request) {
 	}
 	list := api.SessionList{Sessions: make([]api.Session, 0, len(record.Sessions))}
 	for _, session := range oldestFirst(record.Sessions) {
-		list.Sessions = append(list.Sessions, sessionOf(session))
+		list.Sessions = append(list.Sessions, sessionOf(record, session))
 	}
 	answer(w, http.StatusOK, list)
 }

@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"sync"
@@ -14,15 +13,14 @@ import (
 )
 
 const (
-	commentEvery   = 15 * time.Second // proxies cut streams that are idle for 30 to 100 s
-	pingEvery      = 30 * time.Second // lets a client see that a stream is dead
-	expiryWarning  = 60 * time.Second // ahead of a token's end
-	maxAgeJitter   = 0.2              // so that streams opened together do not end together
-	streamsAUser   = 10
-	usersAStream   = 100
-	roomsAStream   = 50
-	presencesAPart = 100             // of a snapshot
-	closeFirst     = 3 * time.Second // for a client with too many streams to close one
+	commentEvery  = 15 * time.Second // proxies cut streams that are idle for 30 to 100 s
+	pingEvery     = 30 * time.Second // lets a client see that a stream is dead
+	expiryWarning = 60 * time.Second // ahead of a token's end
+	maxAgeJitter  = 0.2              // so that streams opened together do not end together
+	streamsAUser  = 10
+	usersAStream  = 100
+	roomsAStream  = 50
+	closeFirst    = 3 * time.Second // for a client with too many streams to close one
 )
 
 // OpenStream implements GET /v1/stream.
@@ -31,30 +29,66 @@ func (s *Server) OpenStream(w http.ResponseWriter, r *http.Request, params api.O
 		s.fail(w, r, err)
 		return
 	}
-	users := distinct(params.User)
-	if len(users) == 0 {
-		s.fail(w, r, invalid("/user", "is needed: name at least one user to watch"))
-		return
+	o, err := s.openingOf(r, params)
+	if err == nil && s.draining.Load() {
+		err = errDraining()
 	}
-	if s.draining.Load() {
-		s.fail(w, r, errDraining())
+	if err != nil {
+		s.fail(w, r, err)
 		return
 	}
 	if r.Method == http.MethodHead {
 		sse.Start(w, r) //nolint:errcheck // the client has gone
 		return
 	}
-	who := identity(r)
-	leave, ok := s.streams.enter(who.User)
+	leave, ok := s.streams.enter(o.user)
 	if !ok {
 		s.fail(w, r, &failure{code: api.ProblemCodeTooManyStreams, detail: "Close a stream first; those that are open stay.", after: closeFirst})
 		return
 	}
 	defer leave()
-	o := opening{who: who, users: users, lastID: lastEventID(params)}
 	if err := s.stream(w, r, o); err != nil {
 		s.fail(w, r, err)
 	}
+}
+
+// opening is what a client asked for.
+type opening struct {
+	user    string
+	expires time.Time
+	watchList
+	lastID string
+
+	subscription string           // its ID, where a ticket named it
+	version      presence.Version // of the subscription
+}
+
+// watchList is what a stream is to show.
+type watchList struct {
+	users, rooms []string
+	wants        wants
+	quiet        bool
+}
+
+// openingOf reads what is asked for, by whom.
+func (s *Server) openingOf(r *http.Request, params api.OpenStreamParams) (opening, error) {
+	if params.Ticket != nil {
+		sub, err := s.admitTicket(r.Context(), *params.Ticket)
+		if err != nil {
+			return opening{}, err
+		}
+		return opening{
+			user: sub.User, expires: sub.Expires, watchList: watchListOf(sub), lastID: lastEventID(params),
+			subscription: sub.ID, version: sub.Version,
+		}, nil
+	}
+	who := identity(r)
+	o := opening{user: who.User, expires: who.Expires, lastID: lastEventID(params)}
+	o.users, o.rooms, o.wants = distinct(params.User), distinct(params.Room), wants{true, true, true}
+	if len(o.users)+len(o.rooms) == 0 {
+		return opening{}, invalid("/user", "name at least one user or room to watch, as ?user= or ?room=")
+	}
+	return o, who.mayEnterAll(o.rooms)
 }
 
 // lastEventID is the id to go on from; the header wins.
@@ -67,141 +101,172 @@ func lastEventID(p api.OpenStreamParams) string {
 	return ""
 }
 
-// opening is what a client asked for.
-type opening struct {
-	who    Identity
-	users  []string
-	lastID string
-}
-
 // stream writes a stream until it ends. It returns an error only where nothing has been written yet.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening) error {
-	place, err := s.newPlace(r.Context(), o.who.User, o.users)
+	v, begin := newViewing(s.feed, s.board, o.user, o.wants), beginning{resumed: true}
+	where, err := s.newPlace(r.Context(), o.user, o.watchList)
 	if err != nil {
 		return err
 	}
-	since, resumed := place.read(o.lastID)
-	var views views
-	stream := s.hub.NewStream(sse.Options{
+	v.place.Store(where)
+	begin.since, begin.resumed = where.read(o.lastID)
+	v.stream = s.hub.NewStream(sse.Options{
 		Coalesce: s.opts.Coalesce, Comment: commentEvery, Ping: pingEvery,
-		Reader: o.who.User, Watches: len(o.users),
+		Reader: o.user, Watches: len(o.users), Whole: v.whole,
 		PingEvent: func() sse.Event {
 			return sse.Event{Name: "ping", Data: encode(api.PingEvent{ServerTime: formatTime(s.board.Clock())})}
 		},
-		Cursor: func() string { return place.id(s.board.Heard(o.users)) },
-		Opening: func(frames []*sse.Frame, cursor string) []sse.Event {
-			events := []sse.Event{s.hello(r, resumed)}
+		Cursor: func() string { return v.place.Load().id(v.heard()) },
+		Opening: func(news []sse.News, cursor string) []sse.Event {
+			events := []sse.Event{s.hello(r, o, begin.resumed)}
 			if s.feed.lost.Load() {
 				events = append(events, s.feed.degraded())
 			}
-			scope := api.SnapshotScopeAll
-			if resumed {
-				frames, scope = views.changedSince(since, frames), api.SnapshotScopeChanged
-			}
-			return append(events, snapshot(frames, scope, cursor)...)
+			return append(events, begin.snapshot(v, news, cursor)...)
 		},
 	})
-	defer stream.Close()
-
-	views.first = make(map[string]view, len(o.users))
-	err = s.board.Watch(r.Context(), o.users, func(e *presence.Entry) {
-		seen := e.Record.ViewFor(o.who.User, e.Moment())
-		resumed = resumed && e.Record.Head.Epoch < int64(since) // else the store has lost data since
-		views.first[e.Record.User] = view{version: seen.Version, frame: s.feed.attach(stream, e)}
-	})
-	if err != nil {
+	defer v.end()
+	defer v.stream.Close()
+	if err := s.begin(r.Context(), v, o, &begin); err != nil {
 		return err
 	}
-	defer s.board.Unwatch(o.users)
-	views.users = o.users
-
 	sink, err := sse.Start(w, r)
 	if err != nil {
 		return nil //nolint:nilerr // the client has gone
 	}
-	defer s.endInTime(stream, o.who.Expires)()
-	if err := stream.Run(r.Context(), sink); err != nil {
-		s.log.DebugContext(r.Context(), "stream ended", "requestId", requestID(r.Context()), "user", o.who.User, "reason", err)
+	end := s.endInTime(v.stream, o.expires)
+	defer end.stop()
+	if o.subscription != "" {
+		defer s.follow(r.Context(), v, o, end)()
+	}
+	if err := v.stream.Run(r.Context(), sink); err != nil {
+		s.log.DebugContext(r.Context(), "stream ended", "requestId", requestID(r.Context()), "user", o.user, "reason", err)
 	}
 	return nil
 }
 
-// views remembers how each user was when a stream began to watch him.
-type views struct {
-	users []string
-	first map[string]view
+// begin has a stream watch what it was opened for, and finds out what has changed since its reader was here last.
+func (s *Server) begin(ctx context.Context, v *viewing, o opening, b *beginning) error {
+	err := v.watchUsers(ctx, o.users, func(e *presence.Entry) {
+		b.resumed = b.resumed && e.Record.Head.Epoch < int64(b.since) // else the store has lost data since
+	})
+	if err == nil {
+		err = v.watchRooms(ctx, o.rooms)
+	}
+	if err != nil {
+		return err
+	}
+	if o.quiet {
+		v.stream.Quiet()
+	}
+	if len(o.rooms) == 0 || !b.resumed {
+		return nil
+	}
+	if b.resumed = s.board.Epoch() < int64(b.since); !b.resumed {
+		return nil
+	}
+	b.rooms, err = s.roomsChangedSince(ctx, v, b.since)
+	return err
 }
 
-type view struct {
-	version presence.Version
-	frame   *sse.Frame
+// beginning is how a stream begins: from a moment that its reader has seen already, or anew.
+type beginning struct {
+	resumed bool
+	since   presence.Version
+	rooms   map[string]bool // that have changed since
 }
 
-// changedSince keeps the frames whose view has changed since a moment. A frame that is not the first has come between watching and the
-// opening, so it is news, whatever the version of the first was.
-func (v *views) changedSince(since presence.Version, frames []*sse.Frame) []*sse.Frame {
-	var changed []*sse.Frame
-	for i, f := range frames {
-		if first := v.first[v.users[i]]; first.version > since || first.frame != f {
-			changed = append(changed, f)
+// snapshot tells how things stand. A resumed stream to which nothing has happened needs none.
+func (b *beginning) snapshot(v *viewing, news []sse.News, cursor string) []sse.Event {
+	var shows snapshotContent
+	for _, n := range news {
+		if n.Frame != nil && (!b.resumed || b.news(v, n)) {
+			shows.add(n.Key, n.Frame)
 		}
 	}
-	return changed
+	if !b.resumed {
+		return shows.events(api.SnapshotScopeAll, cursor)
+	}
+	if shows.empty() {
+		return nil
+	}
+	return shows.events(api.SnapshotScopeChanged, cursor)
 }
 
-func (s *Server) hello(r *http.Request, resumed bool) sse.Event {
+// marksLast is how long a reader who was told of a typist may believe it, at most.
+const marksLast = 31 * time.Second
+
+// news reports whether what a resumed stream could show is new to its reader. A frame that is not the first has come between watching and the
+// opening, so it is, whatever the version of the first was.
+func (b *beginning) news(v *viewing, n sse.News) bool {
+	switch n.Key.Kind {
+	case kindRoom:
+		rv := v.room(n.Key.ID)
+		return b.rooms[n.Key.ID] || rv == nil || n.Frame != rv.first
+	case kindTyping: // what he saw then ends by itself, unless that was just now
+		return string(n.Frame.Data) != "[]" || v.board.Newest()-b.since < presence.Version(marksLast.Microseconds())
+	}
+	first := v.first(n.Key.ID)
+	return first.version > b.since || first.frame != n.Frame
+}
+
+func (s *Server) hello(r *http.Request, o opening, resumed bool) sse.Event {
+	limits := api.StreamLimits{Users: usersAStream, Rooms: roomsAStream}
+	if o.subscription != "" {
+		limits.Users = usersASubscription
+	}
 	return sse.Event{Name: "hello", Retry: retryDelay(), Data: encode(api.HelloEvent{
-		StreamID: requestID(r.Context()), Resumed: resumed, ServerTime: formatTime(s.board.Clock()),
-		PingMs: pingEvery.Milliseconds(), Limits: api.StreamLimits{Users: usersAStream, Rooms: roomsAStream},
+		StreamID: requestID(r.Context()), SubscriptionID: optional(o.subscription), Resumed: resumed, ServerTime: formatTime(s.board.Clock()),
+		PingMs: pingEvery.Milliseconds(), Limits: limits,
 	})}
 }
 
 // retryDelay is when a client is to come back: spread, so that the streams of an instance that dies do not come back all at once.
 func retryDelay() time.Duration { return 2*time.Second + rand.N(3*time.Second) }
 
-// snapshot tells how things stand, in parts of bounded size, of which only the last has an id. A resumed stream to which nothing
-// has happened needs none.
-func snapshot(frames []*sse.Frame, scope api.SnapshotScope, cursor string) []sse.Event {
-	if scope == api.SnapshotScopeChanged && len(frames) == 0 {
-		return nil
-	}
-	parts := max(1, (len(frames)+presencesAPart-1)/presencesAPart)
-	events := make([]sse.Event, 0, parts)
-	for part := range parts {
-		some := frames[part*presencesAPart : min(len(frames), (part+1)*presencesAPart)]
-		events = append(events, sse.Event{Name: "snapshot", Data: snapshotPart(some, scope, part+1, parts)})
-	}
-	events[parts-1].ID = cursor
-	return events
+// endInTime sees to it that a stream ends before its token does, and not later than its age allows.
+func (s *Server) endInTime(stream *sse.Stream, tokenEnds time.Time) *ending {
+	e := &ending{stream: stream}
+	e.age = time.AfterFunc(jitter(s.opts.StreamMaxAge, maxAgeJitter), func() { stream.End(reconnect(api.ReconnectReasonMaxAge, 0)) })
+	e.set(tokenEnds)
+	return e
 }
 
-// snapshotPart is an api.SnapshotEvent made of frames, which are JSON already.
-func snapshotPart(frames []*sse.Frame, scope api.SnapshotScope, part, parts int) []byte {
-	b := fmt.Appendf(nil, `{"part":%d,"parts":%d,"scope":%q,"presences":[`, part, parts, scope)
-	for i, f := range frames {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(b, f.Data...)
-	}
-	return append(b, `],"rooms":{},"typing":{}}`...)
+// ending ends one stream.
+type ending struct {
+	stream *sse.Stream
+	age    *time.Timer
+
+	mu           sync.Mutex // guards what follows
+	expires      time.Time
+	warning, end *time.Timer
 }
 
-// endInTime sees to it that a stream ends before its token does, and not later than its age allows. What it returns stops that.
-func (s *Server) endInTime(stream *sse.Stream, tokenEnds time.Time) (stop func()) {
-	left := time.Until(tokenEnds)
-	timers := []*time.Timer{
-		time.AfterFunc(max(0, left-expiryWarning), func() {
-			stream.Send(sse.Event{Name: "tokenExpiring", Data: encode(api.TokenExpiringEvent{ExpiresAt: formatTime(tokenEnds)})})
-		}),
-		time.AfterFunc(left, func() { stream.End(reconnect(api.ReconnectReasonTokenExpired, 0)) }),
-		time.AfterFunc(jitter(s.opts.StreamMaxAge, maxAgeJitter), func() { stream.End(reconnect(api.ReconnectReasonMaxAge, 0)) }),
+// set makes the stream end with a token that ends then.
+func (e *ending) set(expires time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if expires.Equal(e.expires) {
+		return
 	}
-	return func() {
-		for _, t := range timers {
-			t.Stop()
-		}
+	if e.end != nil {
+		e.warning.Stop()
+		e.end.Stop()
 	}
+	e.expires = expires
+	left := time.Until(expires)
+	e.warning = time.AfterFunc(max(0, left-expiryWarning), func() {
+		e.stream.Send(sse.Event{Name: "tokenExpiring", Data: encode(api.TokenExpiringEvent{ExpiresAt: formatTime(expires)})})
+	})
+	e.end = time.AfterFunc(left, func() { e.stream.End(reconnect(api.ReconnectReasonTokenExpired, 0)) })
+}
+
+func (e *ending) stop() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.age.Stop()
+	e.warning.Stop()
+	e.end.Stop()
 }
 
 // reconnect is the last event of a stream that we end ourselves.
@@ -232,6 +297,10 @@ func (c *streamCount) enter(user string) (leave func(), ok bool) {
 	}, true
 }
 
+func errTooManyStreams() *failure {
+	return &failure{code: api.ProblemCodeTooManyStreams, detail: "Close a stream first; those that are open stay.", after: closeFirst}
+}
+
 // wantsErrorsAsStream tells whether a refusal must look like a stream: a native EventSource gives up for ever on every status but 200.
 func wantsErrorsAsStream(r *http.Request) bool {
 	return r.URL.Path == "/v1/stream" && (r.Method == http.MethodGet || r.Method == http.MethodHead) &&
@@ -254,7 +323,9 @@ func (s *Server) failStream(w http.ResponseWriter, r *http.Request, f *failure, 
 // so that they do not arrive elsewhere all at once. It returns when none is left, or ctx ends. Nobody goes offline by it: a closed
 // stream proves nothing.
 func (s *Server) Drain(ctx context.Context) error {
-	s.draining.Store(true)
+	if s.draining.CompareAndSwap(false, true) {
+		close(s.leaving)
+	}
 	window := s.opts.Drain * 9 / 10 // the rest is for the last ones to be written
 	streams := s.hub.Streams()
 	rand.Shuffle(len(streams), func(i, j int) { streams[i], streams[j] = streams[j], streams[i] })

@@ -77,6 +77,34 @@ func (m *moody) Sessions(ctx context.Context, user string) (presence.Record, err
 	return m.Store.Sessions(ctx, user)
 }
 
+func (m *moody) Subscription(ctx context.Context, id string) (presence.Subscription, error) {
+	if err := m.try(); err != nil {
+		return presence.Subscription{}, err
+	}
+	return m.Store.Subscription(ctx, id)
+}
+
+func (m *moody) PutSubscription(ctx context.Context, sub presence.Subscription) (presence.Version, error) {
+	if err := m.try(); err != nil {
+		return 0, err
+	}
+	return m.Store.PutSubscription(ctx, sub)
+}
+
+func (m *moody) Room(ctx context.Context, q presence.RoomQuery) (presence.RoomIndex, error) {
+	if err := m.try(); err != nil {
+		return presence.RoomIndex{}, err
+	}
+	return m.Store.Room(ctx, q)
+}
+
+func (m *moody) RoomCount(ctx context.Context) (int, error) {
+	if err := m.try(); err != nil {
+		return 0, err
+	}
+	return m.Store.RoomCount(ctx)
+}
+
 func (m *moody) Lane(user string) int {
 	if do := m.onLane.Load(); do != nil {
 		(*do)()

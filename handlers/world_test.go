@@ -37,6 +37,7 @@ type world struct {
 
 var worldPolicy = presence.Policy{
 	TTL: 90 * time.Second, Grace: 10 * time.Second, Heartbeat: 30 * time.Second, IdleAfter: 5 * time.Minute, Sessions: 20,
+	TypingTTL: 6 * time.Second,
 }
 
 // inWorld runs a story in a world of its own.
@@ -269,8 +270,14 @@ type watching struct {
 // stream asks for a stream, which must be granted; an empty user sends no token.
 func (w *world) stream(user, query string, headers ...string) (res *http.Response, cancel context.CancelFunc) {
 	w.Helper()
+	return w.streamAt(user, "/v1/stream?"+query, headers...)
+}
+
+// streamAt is stream for one of any path.
+func (w *world) streamAt(user, path string, headers ...string) (res *http.Response, cancel context.CancelFunc) {
+	w.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://presently/v1/stream?"+query, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://presently"+path, nil)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -295,7 +302,13 @@ func (w *world) stream(user, query string, headers ...string) (res *http.Respons
 // watch opens a stream and reads it.
 func (w *world) watch(user, query string, headers ...string) *watching {
 	w.Helper()
-	res, cancel := w.stream(user, query, headers...)
+	return w.watchAt(user, "/v1/stream?"+query, headers...)
+}
+
+// watchAt is watch for a stream of any path.
+func (w *world) watchAt(user, path string, headers ...string) *watching {
+	w.Helper()
+	res, cancel := w.streamAt(user, path, headers...)
 	s := &watching{world: w, header: res.Header, events: make(chan event, 1000), cancel: cancel}
 	done := make(chan struct{})
 	go func() {

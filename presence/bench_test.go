@@ -39,9 +39,13 @@ func BenchmarkView(b *testing.B) {
 // silence is a listener that does nothing, so that the board alone is measured.
 type silence struct{}
 
-func (silence) Changed(*presence.Entry) {}
-func (silence) Lost()                   {}
-func (silence) Found()                  {}
+func (silence) Changed(*presence.Entry)                    {}
+func (silence) Moved(*presence.Gathering, *presence.Entry) {}
+func (silence) Counted(*presence.Gathering)                {}
+func (silence) Subscribed(string)                          {}
+func (silence) SubscriptionsMissed(int)                    {}
+func (silence) Lost()                                      {}
+func (silence) Found()                                     {}
 
 func BenchmarkBoardChanged(b *testing.B) {
 	for _, c := range []struct {

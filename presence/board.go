@@ -23,6 +23,7 @@ type Source interface {
 	Lanes() int
 	Lane(user string) int
 	Heads(ctx context.Context, lanes []int) ([]Head, error)
+	Room(ctx context.Context, q RoomQuery) (RoomIndex, error)
 }
 
 // Listener is told by a Board what happens to watched users. Calls about users of one lane come one at a time; none may block,
@@ -31,6 +32,14 @@ type Listener interface {
 	// Changed says that the entry's record may have changed, or that an expiry that it shows has passed. An entry that has no watcher
 	// yet, or none any more, is told of too.
 	Changed(e *Entry)
+	// Moved says that what viewers see of one user in a watched room may have changed: that he is there, or types there. e is his entry
+	// among the room's Members, which leaves them after the call where he has gone. Calls about one room come one at a time.
+	Moved(g *Gathering, e *Entry)
+	// Counted says that a room has been counted anew, or has become crowded, or no longer is: its Members may be others than before.
+	Counted(g *Gathering)
+	// Subscribed says that a subscription has changed, SubscriptionsMissed that changes to those of a lane may have been missed.
+	Subscribed(id string)
+	SubscriptionsMissed(lane int)
 	// Lost and Found say that the board can no longer, or again, keep in step with the store.
 	Lost()
 	Found()
@@ -45,6 +54,7 @@ type Entry struct {
 
 	user     string
 	watchers int
+	rooms    []*Gathering  // for which it is watched too; each counts as a watcher
 	idleAt   Version       // when the last watcher left
 	noted    bool          // the entry stands in its lane's idle
 	sure     Version       // the store time up to which Record has all changes
@@ -64,8 +74,9 @@ type Board struct {
 	source   Source
 	listener Listener
 	lanes    []boardLane
-	fence    fence
+	fence    fence[[]Head]
 	work     chan struct{} // one token: some lane is to be read again
+	rooms    gatherings
 
 	mu    sync.Mutex // guards what follows; held while the listener is told
 	lost  bool
@@ -110,6 +121,7 @@ func NewBoard(source Source, listener Listener) *Board {
 	for i := range b.lanes {
 		b.lanes[i].entries = map[string]*Entry{}
 	}
+	b.rooms = newGatherings()
 	b.fence.read = func(ctx context.Context) ([]Head, error) {
 		all := make([]int, len(b.lanes))
 		for i := range all {
@@ -126,6 +138,23 @@ func NewBoard(source Source, listener Listener) *Board {
 //
 // On an error nothing is watched, though attach may have been called.
 func (b *Board) Watch(ctx context.Context, users []string, attach func(*Entry)) error {
+	if err := b.keep(ctx, users, b.await); err != nil {
+		return fmt.Errorf("watch: %w", err)
+	}
+	for _, u := range users {
+		l := b.lane(u)
+		l.mu.Lock()
+		e := l.entries[u]
+		l.view(e)
+		attach(e)
+		l.mu.Unlock()
+	}
+	return nil
+}
+
+// keep adds a watcher to each of the users, and reads the records of those who have none yet. What is to be done about the others is for await.
+// On an error nobody has been added.
+func (b *Board) keep(ctx context.Context, users []string, await func(context.Context, []*Entry) error) error {
 	var mine, others []*Entry
 	for _, u := range users {
 		if e, first := b.enter(u); first {
@@ -136,22 +165,13 @@ func (b *Board) Watch(ctx context.Context, users []string, attach func(*Entry)) 
 	}
 	err := b.load(ctx, mine)
 	if err == nil && len(others) > 0 {
-		err = b.await(ctx, others)
+		err = await(ctx, others)
 	}
 	if err != nil {
 		b.leave(mine)
 		b.leave(others)
-		return fmt.Errorf("watch: %w", err)
 	}
-	for _, u := range users {
-		l := b.lane(u)
-		l.mu.Lock()
-		e := l.entries[u]
-		e.Now, e.Beacon = max(l.clock, e.Record.AsOf), max(l.beacon, e.read)
-		attach(e)
-		l.mu.Unlock()
-	}
-	return nil
+	return err
 }
 
 // Unwatch ends what one Watch began. The records stay for a while.
@@ -173,6 +193,11 @@ func (e *Entry) Moment() Version {
 		return e.Now
 	}
 	return e.Beacon
+}
+
+// view notes as of when the entry is to be viewed.
+func (l *boardLane) view(e *Entry) {
+	e.Now, e.Beacon = max(l.clock, e.Record.AsOf), max(l.beacon, e.read)
 }
 
 func (b *Board) leave(entries []*Entry) {
@@ -216,6 +241,18 @@ func (b *Board) Heard(users []string) Version {
 	return least
 }
 
+// HeardAll is Heard for whoever watches rooms: anybody may come into one. It is 0 as well while somebody who may have come is being looked up.
+func (b *Board) HeardAll() Version {
+	least := never
+	for i := range b.lanes {
+		least = min(least, b.lanes[i].beaconTime())
+	}
+	if b.rooms.expecting() { // asked last: who is heard of by now is expected, or has been told of
+		return 0
+	}
+	return least
+}
+
 func (l *boardLane) beaconTime() Version {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -231,6 +268,24 @@ func (c *boardClock) hear(now Version) {
 	if now > c.newest {
 		c.newest, c.heardAt = now, time.Now()
 	}
+}
+
+// Epoch is the newest of all lanes.
+func (b *Board) Epoch() (newest int64) {
+	for i := range b.lanes {
+		l := &b.lanes[i]
+		l.mu.Lock()
+		newest = max(newest, l.head.Epoch)
+		l.mu.Unlock()
+	}
+	return newest
+}
+
+// Newest is the time of the newest beacon.
+func (b *Board) Newest() Version {
+	b.clock.mu.Lock()
+	defer b.clock.mu.Unlock()
+	return b.clock.newest
 }
 
 // Clock is the store's time, as far as it is known here: that of the newest beacon, and what has passed since.
@@ -319,12 +374,17 @@ func (b *Board) settle(r Record) bool {
 		e.again, e.pending = false, nil
 		return false
 	}
-	e.read = r.AsOf
+	if l.beacon == 0 || l.doubt {
+		// Else it is dated by the last beacon, as those are who are watched already: what it shows is as old as that, or tells its own time.
+		e.read = r.AsOf
+	}
 	for _, c := range e.pending {
 		r = r.Apply(c)
 	}
 	e.Record, e.sure, e.pending, e.loaded = r, r.AsOf, nil, true
+	l.view(e)
 	l.expect(e)
+	b.gather(l, e)
 	close(e.ready)
 	return true
 }
@@ -343,8 +403,8 @@ func (b *Board) abandon(entries []*Entry, err error) {
 	}
 }
 
-// await waits until entries that others have made are read, and as new as the store is now.
-func (b *Board) await(ctx context.Context, entries []*Entry) error {
+// loaded waits until entries that others have made are read.
+func (b *Board) loaded(ctx context.Context, entries []*Entry) error {
 	for _, e := range entries {
 		select {
 		case <-e.ready:
@@ -354,6 +414,14 @@ func (b *Board) await(ctx context.Context, entries []*Entry) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+	}
+	return nil
+}
+
+// await waits until entries that others have made are read, and as new as the store is now.
+func (b *Board) await(ctx context.Context, entries []*Entry) error {
+	if err := b.loaded(ctx, entries); err != nil {
+		return err
 	}
 	heads, err := b.fence.wait(ctx)
 	if err != nil {
@@ -405,7 +473,14 @@ func (b *Board) Changed(c Change) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b.move(l, c.Head, c.Version)
+	if c.Subscription != "" {
+		b.listener.Subscribed(c.Subscription)
+		return
+	}
 	e := l.entries[c.User]
+	if e == nil || !e.loaded { // whoever reads his record may fail
+		b.expectIn(l, c)
+	}
 	if e == nil {
 		return
 	}
@@ -455,8 +530,9 @@ func (b *Board) Beacon(n Beacon) {
 
 // tell tells the listener of an entry that is to be viewed anew.
 func (b *Board) tell(l *boardLane, e *Entry) {
-	e.Now, e.Beacon = max(l.clock, e.Record.AsOf), max(l.beacon, e.read)
+	l.view(e)
 	l.expect(e)
+	b.gather(l, e) // first, so that whoever sees him leave is not told besides what he does elsewhere
 	b.listener.Changed(e)
 }
 
@@ -466,7 +542,7 @@ func (b *Board) move(l *boardLane, head Head, now Version) {
 	if !head.After(l.head) {
 		return
 	}
-	if l.head == (Head{}) && len(l.entries) > 0 {
+	if l.head == (Head{}) && (len(l.entries) > 0 || b.rooms.any()) {
 		b.readAgain(l) // they were read before anything could be heard
 	}
 	if head.Epoch != l.head.Epoch && l.head.Epoch != 0 {
@@ -516,9 +592,11 @@ func (b *Board) readAgain(l *boardLane) {
 	b.wake()
 }
 
-func (b *Board) wake() {
+func (b *Board) wake() { poke(b.work) }
+
+func poke(c chan struct{}) {
 	select {
-	case b.work <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -544,6 +622,9 @@ func (b *Board) Found() {
 
 // Run reads lanes again that have missed something, until ctx ends.
 func (b *Board) Run(ctx context.Context) error {
+	var rooms sync.WaitGroup
+	rooms.Go(func() { b.runRooms(ctx) })
+	defer rooms.Wait()
 	for {
 		select {
 		case <-ctx.Done():
@@ -587,13 +668,24 @@ func (b *Board) stale() bool {
 // readStale reads the stale lanes again, and reports whether that went well.
 func (b *Board) readStale(ctx context.Context) bool {
 	ok := true
+	read := map[*boardLane]uint64{}
 	for i := range b.lanes {
 		l := &b.lanes[i]
-		missed, users := l.lacking()
+		missed, stale, users := l.lacking()
+		if !stale {
+			continue
+		}
+		b.listener.SubscriptionsMissed(i)
 		if b.reread(ctx, users) != nil {
 			ok = false
 			continue
 		}
+		read[l] = missed
+	}
+	if len(read) > 0 && b.regatherAll(ctx, b.rooms.all()) != nil {
+		return false
+	}
+	for l, missed := range read {
 		l.mu.Lock()
 		l.fresh = missed // it may have missed more since
 		if !l.stale() {
@@ -605,17 +697,17 @@ func (b *Board) readStale(ctx context.Context) bool {
 }
 
 // lacking are the users to be read again where the lane is stale, and how often it had missed something when it was asked.
-func (l *boardLane) lacking() (missed uint64, users []string) {
+func (l *boardLane) lacking() (missed uint64, stale bool, users []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.stale() {
+	if stale = l.stale(); stale {
 		for u, e := range l.entries {
 			if e.loaded {
 				users = append(users, u)
 			}
 		}
 	}
-	return l.missed, users
+	return l.missed, stale, users
 }
 
 // reread reads records anew and offers what has changed.
@@ -646,7 +738,10 @@ func (b *Board) refresh(r Record) {
 	if r.Head.Epoch > max(e.Record.Head.Epoch, l.head.Epoch) {
 		l.held, l.doubt = never, true // as by the first message of the new epoch, which is still on its way
 	}
-	e.read = r.AsOf
+	if l.beacon == 0 || l.doubt || l.stale() {
+		// What the store has lost leaves no younger version behind: so the reading dates it. Else, as in settle, the last beacon does.
+		e.read = r.AsOf
+	}
 	if l.held != 0 {
 		r = r.besides(e.Record, e.sure)
 	}

@@ -19,6 +19,8 @@ import (
 
 // line is a feed between a store and a board on which messages are late, and some are lost.
 type line struct {
+	lane int
+
 	mu      sync.Mutex // guards what follows
 	late    []func(presence.Feed)
 	written map[string]presence.Head
@@ -48,6 +50,7 @@ func (n *line) acknowledged() map[string]presence.Head {
 
 func (n *line) Beacon(b presence.Beacon) {
 	n.carry(func(f presence.Feed) {
+		b.Lane = n.lane
 		f.Beacon(b)
 		n.time = b.Now
 	})
@@ -71,7 +74,7 @@ func (n *line) deliver(b *presence.Board, most int) {
 	for _, tell := range n.take(most) {
 		if n.lost {
 			n.lost = false
-			b.Missed(0)
+			b.Missed(n.lane)
 		}
 		tell(b)
 	}
@@ -89,9 +92,13 @@ type watching struct {
 	wrong string
 }
 
-func (w *watching) Changed(e *presence.Entry) { w.see(e) }
-func (w *watching) Lost()                     {}
-func (w *watching) Found()                    {}
+func (w *watching) Changed(e *presence.Entry)                  { w.see(e) }
+func (w *watching) Moved(*presence.Gathering, *presence.Entry) {}
+func (w *watching) Counted(*presence.Gathering)                {}
+func (w *watching) Subscribed(string)                          {}
+func (w *watching) SubscriptionsMissed(int)                    {}
+func (w *watching) Lost()                                      {}
+func (w *watching) Found()                                     {}
 
 func (w *watching) see(e *presence.Entry) {
 	w.mu.Lock()
@@ -151,7 +158,7 @@ func drawMove(t *rapid.T) move {
 // end sees what the store has.
 func TestWhoeverWatchesEndsWithWhatTheStoreHas(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		moves := rapid.SliceOfN(rapid.Custom(drawMove), 1, 60).Draw(rt, "moves")
+		moves := several(drawMove, 60).Draw(rt, "moves")
 		inBubble(t, rt, func(t *testing.T) string {
 			wrong := playOnBoard(t, moves)
 			if wrong == "" {

@@ -16,7 +16,7 @@ func TickLimit(sweep, ttl time.Duration) time.Duration {
 // changes were known here.
 func (r Record) besides(known Record, sure Version) Record {
 	out := r.Clone()
-	out.Sessions, out.Doing = nil, nil
+	out.Sessions, out.Doing, out.Memberships = nil, nil, nil
 	for _, s := range r.Sessions {
 		k, live := known.Session(s.ID)
 		switch {
@@ -39,6 +39,9 @@ func (r Record) besides(known Record, sure Version) Record {
 			was, _ := from.Session(s.ID) // perhaps an earlier one with this ID, whose activity is over
 			if a := from.activityOf(s.ID); was.Started.Equal(s.Started) && a.Version > out.activityOf(s.ID).Version {
 				out.Set(a)
+			}
+			if m := from.membershipOf(s.ID); was.Started.Equal(s.Started) && m.Version > out.membershipOf(s.ID).Version {
+				out.Set(m)
 			}
 		}
 	}

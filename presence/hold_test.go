@@ -12,6 +12,13 @@ import (
 
 const olderStore = "a store that is older"
 
+// unmarked is the record without marks: the next refresh brings a lost one back, 3 s later.
+func unmarked(r presence.Record) presence.Record {
+	r = clone(r)
+	r.Marks = nil
+	return r
+}
+
 // endless is the record without the ends of activities.
 func endless(r presence.Record) presence.Record {
 	r = clone(r)
@@ -48,13 +55,13 @@ func TestTheNewerOfTwoRecordsIsBelievedDuringAHold(t *testing.T) {
 					"a store that was away": presence.Besides(newer, older),
 					olderStore:              presence.Besides(older, newer),
 				} {
-					want := newer
+					got, want := unmarked(got), unmarked(newer)
 					if order == olderStore { // the end of an activity that goes on has no version
 						got, want = endless(got), endless(want)
 					}
 					if shown(got) != shown(want) {
 						return fmt.Sprintf("%s: after\n%s\nthe record of %s is\n     %s\nwant %s\nthe older was\n     %s",
-							order, story(deeds), newer.User, shown(got), shown(newer), shown(older))
+							order, story(deeds), newer.User, shown(got), shown(want), shown(older))
 					}
 				}
 			}
@@ -108,6 +115,9 @@ func TestOfEachFactTheNewerIsBelieved(t *testing.T) {
 		"a contact who was blocked":     {facts{bob(true, 1)}, facts{presence.Relation{Viewer: "bob", Contact: true, Blocked: true, Version: 2}}},
 		"an activity":                   {facts{online}, facts{online, does("viewing", 2)}},
 		"an activity that was stopped":  {facts{online, does("viewing", 1)}, facts{online, does("", 2)}},
+		"a room that was joined":        {facts{online}, facts{online, in("session-1", 2, "lobby")}},
+		"a room that was left":          {facts{online, in("session-1", 1, "lobby")}, facts{online, in("session-1", 2)}},
+		"no room of one that is new":    {facts{began(0, 1), in("session-1", 2, "lobby")}, facts{presence.Seen{Version: 3}, began(minute, 4)}},
 		"none of a session that began":  {facts{began(0, 1), does("viewing", 2)}, facts{presence.Seen{Version: 3}, began(minute, 4)}},
 		"none of a session that ended":  {facts{began(0, 1), does("viewing", 2)}, facts{presence.Seen{Version: 3}}},
 		"that of a session that is new": {facts{began(0, 1), does("viewing", 2)}, facts{presence.Seen{Version: 3}, began(minute, 4), does("in_call", 5)}},

@@ -3,6 +3,7 @@ package presence_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -23,10 +24,11 @@ type ledger struct {
 	records map[string]presence.Record
 	lookups []string // what was asked for, one string each
 	fails   error    // what reads answer
+	failing string   // the user whose Lookup alone fails
 	hangs   bool     // reads end with their context
 
-	// Called in a Lookup before and after the reading.
-	before, after func()
+	// Called in a Lookup before and after the reading, and after that of a room's index.
+	before, after, afterRoom func()
 }
 
 func newLedger(lanes int) *ledger {
@@ -79,6 +81,9 @@ func (l *ledger) Lookup(ctx context.Context, _ string, users []string) ([]presen
 		records = append(records, l.read(u))
 	}
 	err, after := l.fails, l.after
+	if slices.Contains(users, l.failing) {
+		err = errBroken
+	}
 	l.mu.Unlock()
 	if err != nil {
 		return nil, err
@@ -97,6 +102,43 @@ func (l *ledger) read(u string) presence.Record {
 	r = clone(r)
 	r.Head, r.AsOf = l.heads[l.Lane(u)], l.version
 	return r
+}
+
+// Room reads the index of a room off the records.
+func (l *ledger) Room(ctx context.Context, q presence.RoomQuery) (presence.RoomIndex, error) {
+	l.mu.Lock()
+	l.lookups = append(l.lookups, "room "+q.Room)
+	index, err, after := l.index(q), l.fails, l.afterRoom
+	l.mu.Unlock()
+	if err != nil {
+		return presence.RoomIndex{}, err
+	}
+	if after != nil {
+		after()
+	}
+	return index, ctx.Err()
+}
+
+func (l *ledger) index(q presence.RoomQuery) (index presence.RoomIndex) {
+	for _, u := range slices.Sorted(maps.Keys(l.records)) {
+		r := l.records[u]
+		if r.TypesIn(q.Room, l.version) {
+			index.Typing = append(index.Typing, u)
+		}
+		if !r.In(q.Room) {
+			continue
+		}
+		all, apart := r.SeenBy()
+		if all {
+			index.Users++
+			index.Members = append(index.Members, u)
+		}
+		if apart {
+			index.Apart = append(index.Apart, u)
+		}
+	}
+	index.Members = index.Members[:min(q.Limit, len(index.Members))]
+	return index
 }
 
 // write makes a change that nobody hears of yet.
@@ -148,8 +190,20 @@ func versioned(f presence.Fact, version presence.Version) presence.Fact {
 	case presence.Relation:
 		f.Version = version
 		return f
+	case presence.Membership:
+		return in(f.Session, version, namesOf(f)...)
+	case presence.Mark:
+		f.Version = version
+		return f
 	}
 	return f
+}
+
+func namesOf(m presence.Membership) (rooms []string) {
+	for _, s := range m.Stays {
+		rooms = append(rooms, s.Room)
+	}
+	return rooms
 }
 
 // say writes what a session of the user says, and announces it.
@@ -227,9 +281,23 @@ func (e *ear) note(s string) {
 }
 
 func (e *ear) Changed(n *presence.Entry) { e.note(n.Record.User + " " + status(n)) }
-func (e *ear) attach(n *presence.Entry)  { e.note(n.Record.User + "=" + status(n)) }
-func (e *ear) Lost()                     { e.note("lost") }
-func (e *ear) Found()                    { e.note("found") }
+
+func (e *ear) Moved(g *presence.Gathering, n *presence.Entry) {
+	if n.Record.In(g.Room) {
+		e.note(n.Record.User + " in " + g.Room)
+		return
+	}
+	e.note(n.Record.User + " out of " + g.Room)
+}
+
+func (e *ear) Counted(g *presence.Gathering) {
+	e.note(fmt.Sprintf("%s counted %t %d", g.Room, g.Crowded, g.Users))
+}
+func (e *ear) Subscribed(id string)         { e.note("subscription " + id) }
+func (e *ear) SubscriptionsMissed(lane int) {}
+func (e *ear) attach(n *presence.Entry)     { e.note(n.Record.User + "=" + status(n)) }
+func (e *ear) Lost()                        { e.note("lost") }
+func (e *ear) Found()                       { e.note("found") }
 
 func status(n *presence.Entry) string { return string(n.Record.View(presence.Self, n.Now).Status) }
 

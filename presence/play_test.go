@@ -25,11 +25,12 @@ const (
 var (
 	people   = []string{"ada", "bob", "cy"}
 	sessions = []string{"session-1", "session-2", "session-3"}
+	rooms    = []string{"hall", "lobby"}
 )
 
 // deed is what somebody does; it is drawn before the bubble of virtual time, in which nothing can be drawn.
 type deed struct {
-	do      string // beat, leave, end, choose, say, do, show, relate, block, wait
+	do      string // beat, leave, end, choose, say, do, show, relate, block, join, go, type, stop, wait
 	who     string
 	session string
 	beat    presence.Beat
@@ -40,6 +41,7 @@ type deed struct {
 	privacy presence.Privacy
 	other   string
 	is      bool
+	where   presence.Typing
 	wait    time.Duration
 }
 
@@ -47,6 +49,7 @@ func drawDeed(t *rapid.T) deed {
 	d := deed{
 		do: rapid.SampledFrom([]string{
 			"beat", "beat", "beat", "beat", "leave", "end", "choose", "choose", "say", "do", "show", "relate", "block", "wait", "wait", "wait",
+			"join", "join", "go", "type", "stop",
 		}).Draw(t, "do"),
 		who:     rapid.SampledFrom(people).Draw(t, "who"),
 		session: rapid.SampledFrom(sessions).Draw(t, "session"),
@@ -54,7 +57,7 @@ func drawDeed(t *rapid.T) deed {
 	switch d.do {
 	case "beat":
 		d.beat = drawBeat(t)
-		d.beat.Doing = drawDoing(t)
+		d.beat.Doing, d.beat.Rooms = drawDoing(t), drawRooms(t)
 	case "do":
 		d.doing = drawDoing(t)
 	case "say":
@@ -67,6 +70,8 @@ func drawDeed(t *rapid.T) deed {
 	case "choose":
 		d.status = rapid.SampledFrom([]presence.Status{"", presence.Online, presence.Away, presence.DND, presence.Invisible, presence.Invisible}).Draw(t, "status")
 		d.lasts = rapid.SampledFrom([]time.Duration{0, 700 * time.Millisecond, 3 * time.Second, time.Hour}).Draw(t, "lasts")
+	case "join", "go", "type", "stop":
+		d.where = drawWhere(t, d.session)
 	case "wait":
 		d.wait = time.Duration(rapid.IntRange(1, 120).Draw(t, "tenths")) * 100 * time.Millisecond
 	}
@@ -81,6 +86,20 @@ func drawDoing(t *rapid.T) *presence.Doing {
 		Type: rapid.SampledFrom([]string{"viewing", "in_call"}).Draw(t, "type"),
 		TTL:  rapid.SampledFrom([]time.Duration{900 * time.Millisecond, 6 * time.Second, time.Minute}).Draw(t, "activity's ttl"),
 	}
+}
+
+// drawWhere draws where somebody goes or types, at times by whatever session he has.
+func drawWhere(t *rapid.T, session string) presence.Typing {
+	return presence.Typing{
+		Session: rapid.SampledFrom([]string{session, session, ""}).Draw(t, "by"), Room: rapid.SampledFrom(rooms).Draw(t, "room"),
+		Thread: rapid.SampledFrom([]string{"", "t"}).Draw(t, "thread"),
+		TTL:    rapid.SampledFrom([]time.Duration{700 * time.Millisecond, 6 * time.Second, 30 * time.Second}).Draw(t, "typing's ttl"),
+	}
+}
+
+// drawRooms draws what a beat says of rooms: often nothing.
+func drawRooms(t *rapid.T) *[]string {
+	return rapid.SampledFrom([]*[]string{nil, nil, {}, {"hall"}, {"lobby"}, &rooms}).Draw(t, "rooms")
 }
 
 func drawBeat(t *rapid.T) presence.Beat {
@@ -103,8 +122,14 @@ func drawBeat(t *rapid.T) presence.Beat {
 	return b
 }
 
-func drawDeeds(most int) *rapid.Generator[[]deed] {
-	return rapid.SliceOfN(rapid.Custom(drawDeed), 1, most)
+func drawDeeds(most int) *rapid.Generator[[]deed] { return several(drawDeed, most) }
+
+// several draws a list of any length. Between two lengths rapid itself draws mostly short ones, in which nothing leads to anything.
+func several[T any](draw func(*rapid.T) T, most int) *rapid.Generator[[]T] {
+	return rapid.Custom(func(t *rapid.T) []T {
+		n := rapid.IntRange(1, most).Draw(t, "how many")
+		return rapid.SliceOfN(rapid.Custom(draw), n, n).Draw(t, "list")
+	})
 }
 
 // by is the same deed of somebody else.
@@ -136,6 +161,14 @@ func (d deed) perform(ctx context.Context, s presence.Store) (err error) {
 		err = tracker.SetContact(ctx, d.who, d.other, d.is)
 	case "block":
 		err = tracker.SetBlock(ctx, d.who, d.other, d.is)
+	case "join":
+		err = tracker.Join(ctx, d.who, d.session, d.where.Room)
+	case "go":
+		err = tracker.LeaveRoom(ctx, d.who, d.where.Session, d.where.Room)
+	case "type":
+		err = tracker.StartTyping(ctx, d.who, d.where)
+	case "stop":
+		err = tracker.StopTyping(ctx, d.who, d.where)
 	case "wait":
 		time.Sleep(d.wait)
 		synctest.Wait()
@@ -155,6 +188,8 @@ func (d deed) String() string {
 		return fmt.Sprintf("%s shows %+v", d.who, d.privacy)
 	case "relate", "block":
 		return fmt.Sprintf("%s %ss %s: %t", d.who, d.do, d.other, d.is)
+	case "join", "go", "type", "stop":
+		return fmt.Sprintf("%s %ss %+v", d.who, d.do, d.where)
 	case "wait":
 		return fmt.Sprintf("%s pass", d.wait)
 	case "beat":
@@ -165,6 +200,9 @@ func (d deed) String() string {
 		}
 		if b.Doing != nil {
 			text += fmt.Sprintf(" doing %+v", *b.Doing)
+		}
+		if b.Rooms != nil {
+			text += fmt.Sprintf(" in %q", *b.Rooms)
 		}
 		if b.Seq != nil {
 			text += fmt.Sprint(" seq ", *b.Seq)
@@ -231,7 +269,7 @@ func shown(r presence.Record) string {
 		fmt.Fprintf(&b, "session(%s %q %s idle=%t %s %s %d) ", s.ID, s.Device, s.State, s.Idle, s.Input, s.Started, s.Version)
 	}
 	fmt.Fprintf(&b, "%+v %+v %+v %+v %+v %+v %+v %+v", r.Chosen, r.Profile, r.Seen, r.Custom, r.Doing, r.Privacy, r.Invisible, r.Hidings)
-	fmt.Fprintf(&b, " %+v %d", r.Relations, r.RelatedAt)
+	fmt.Fprintf(&b, " %+v %d %+v %+v", r.Relations, r.RelatedAt, r.Memberships, r.Marks)
 	return b.String()
 }
 

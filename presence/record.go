@@ -22,13 +22,15 @@ func VersionAt(t time.Time) Version { return Version(t.UnixMicro()) }
 //
 // Records are values that nobody changes: [Record.Apply] makes a new one.
 type Record struct {
-	User     string
-	Sessions []Session // live ones, by ID; those that have left are live until their grace ends
-	Chosen   Chosen
-	Custom   Custom
-	Doing    []Activity // of live sessions, by session
-	Profile  Profile
-	Seen     Seen
+	User        string
+	Sessions    []Session // live ones, by ID; those that have left are live until their grace ends
+	Chosen      Chosen
+	Custom      Custom
+	Doing       []Activity   // of live sessions, by session
+	Memberships []Membership // of live sessions that are or were in rooms, by session
+	Marks       []Mark       // by room and thread
+	Profile     Profile
+	Seen        Seen
 
 	Privacy   Privacy
 	Invisible Invisibility
@@ -48,6 +50,7 @@ type Session struct {
 	Idle     bool   // no input for the idle limit, as of the last beat: counts as away, whatever State says
 	Hidden   bool   // the page is hidden; the session's TTL is longer
 	Left     bool   // said goodbye; believed until its grace ends
+	Returns  int    // how often it said goodbye and came back within its grace: flaps that nobody saw
 	HasSeq   bool
 	Seq      int64 // highest seen, where HasSeq
 	TTL      time.Duration
@@ -134,8 +137,8 @@ func (a Activity) same(b Activity) bool {
 	return a.Type == b.Type && a.Target == b.Target && a.Label == b.Label
 }
 
-// A Fact is one thing known of a user: a Session, SessionEnded, Chosen, Custom, Activity, Profile, Seen, Privacy, Invisibility, HidingFrom or
-// Relation.
+// A Fact is one thing known of a user: a Session, SessionEnded, Membership, Mark, Chosen, Custom, Activity, Profile, Seen, Privacy, Invisibility,
+// HidingFrom or Relation.
 type Fact interface{ applyTo(*Record) }
 
 // SessionEnded says that the session of this ID is no more.
@@ -157,6 +160,10 @@ func (f SessionEnded) applyTo(r *Record) {
 	if i, found := slices.BinarySearchFunc(r.Doing, string(f), byActivitySession); found {
 		r.Doing = slices.Delete(r.Doing, i, i+1)
 	}
+	if i, found := slices.BinarySearchFunc(r.Memberships, string(f), byMembershipSession); found {
+		r.Memberships = slices.Delete(r.Memberships, i, i+1)
+	}
+	r.Marks = slices.DeleteFunc(r.Marks, func(m Mark) bool { return m.Session == string(f) })
 }
 
 func (f Activity) applyTo(r *Record) {
@@ -191,6 +198,7 @@ func (r Record) Apply(c Change) Record {
 // Clone makes a record that Set can change without changing r.
 func (r Record) Clone() Record {
 	r.Sessions, r.Doing, r.Relations = slices.Clone(r.Sessions), slices.Clone(r.Doing), maps.Clone(r.Relations)
+	r.Memberships, r.Marks = slices.Clone(r.Memberships), slices.Clone(r.Marks)
 	return r
 }
 
@@ -246,6 +254,9 @@ func (r Record) NextExpiry(now Version) (Version, bool) {
 	soonest(!r.Custom.empty(), r.Custom.Until)
 	for _, a := range r.Doing {
 		soonest(a.Type != "", a.Until)
+	}
+	for _, m := range r.Marks {
+		soonest(true, m.Until)
 	}
 	return next, next != 0
 }

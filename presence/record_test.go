@@ -68,10 +68,25 @@ func TestAChangeSetsItsFactsAndNoOther(t *testing.T) {
 			r.Doing = []presence.Activity{doing("session-1", "in_call", hour), doing("session-2", "viewing", hour)}
 		}},
 		{doing("session-2", "", 0), func(r *presence.Record) { r.Doing[1] = doing("session-2", "", 0) }},
+		{in("session-2", 19, "hall"), func(r *presence.Record) { r.Memberships = []presence.Membership{in("session-2", 19, "hall")} }},
+		{in("session-1", 20, "lobby"), func(r *presence.Record) {
+			r.Memberships = []presence.Membership{in("session-1", 20, "lobby"), in("session-2", 19, "hall")}
+		}},
+		{in("session-2", 21), func(r *presence.Record) { r.Memberships[1] = in("session-2", 21) }},
+		{presence.Mark{Room: "lobby", Thread: "t", Session: "session-1", Until: t0}, func(r *presence.Record) {
+			r.Marks = []presence.Mark{{Room: "lobby", Thread: "t", Session: "session-1", Until: t0}}
+		}},
+		{presence.Mark{Room: "lobby", Session: "session-2", Until: t0}, func(r *presence.Record) {
+			r.Marks = []presence.Mark{{Room: "lobby", Session: "session-2", Until: t0}, {Room: "lobby", Thread: "t", Session: "session-1", Until: t0}}
+		}},
+		{presence.Mark{Room: "lobby", Session: "session-2", Member: true, Until: t0}, func(r *presence.Record) { r.Marks[0].Member = true }},
+		{presence.Mark{Room: "hall"}, func(*presence.Record) {}},
 		{presence.SessionEnded("session-1"), func(r *presence.Record) {
 			r.Sessions = []presence.Session{saying("session-2", presence.DND)}
 			r.Doing = []presence.Activity{doing("session-2", "", 0)}
+			r.Memberships, r.Marks = r.Memberships[1:], r.Marks[:1]
 		}},
+		{presence.Mark{Room: "lobby"}, func(r *presence.Record) { r.Marks = []presence.Mark{} }},
 	} {
 		ch := changeOf(int64(i+1), c.fact)
 		want := clone(r)

@@ -115,6 +115,7 @@ func (r Record) setSettings(now time.Time, v Version, setting Fact) []Fact {
 	after := r
 	after.Set(setting)
 	facts := []Fact{setting}
+	unhides := false
 	for class := Other; class < Self; class++ {
 		h := r.Hidings[class]
 		was, is := h.On, after.hides(class)
@@ -123,6 +124,7 @@ func (r Record) setSettings(now time.Time, v Version, setting Fact) []Fact {
 			h = r.copyOf(r.View(class, VersionAt(now)), r.cameOut(class), now, v)
 		case was && !is:
 			h = Hiding{At: now, Version: v}
+			unhides = true
 		}
 		if is && r.tellsSeen(class) != after.tellsSeen(class) {
 			h.Shown, h.Version = v, v
@@ -135,6 +137,25 @@ func (r Record) setSettings(now time.Time, v Version, setting Fact) []Fact {
 		if class := r.ClassOf(rel.Viewer); rel.hidesBefore(r.Hidings[class]) && r.tellsSeen(class) != after.tellsSeen(class) {
 			rel.Hiding.Shown, rel.Hiding.Version, rel.Version = v, v, v
 			facts = append(facts, rel)
+		}
+	}
+	if unhides { // whoever watches his rooms need not know of him yet
+		facts = append(facts, r.whereabouts(VersionAt(now))...)
+	}
+	return facts
+}
+
+// whereabouts are the facts by which a user is in rooms, or types there.
+func (r Record) whereabouts(now Version) []Fact {
+	var facts []Fact
+	for _, m := range r.Memberships {
+		if len(m.Stays) > 0 {
+			facts = append(facts, m)
+		}
+	}
+	for _, m := range r.Marks {
+		if r.holds(m, now) {
+			facts = append(facts, m)
 		}
 	}
 	return facts

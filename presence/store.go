@@ -13,6 +13,12 @@ var (
 	ErrNoSession = errors.New("no such live session")
 	// ErrTooManyRelations says that the user has as many contacts or blocks as he may.
 	ErrTooManyRelations = errors.New("too many contacts or blocks")
+	// ErrTooManyRooms says that the session is in as many rooms as it may.
+	ErrTooManyRooms = errors.New("too many rooms")
+	// ErrNoSubscription says that there is no such subscription, and never was as far as is known.
+	ErrNoSubscription = errors.New("no such subscription")
+	// ErrSubscriptionChanged says that somebody else has changed the subscription since it was read.
+	ErrSubscriptionChanged = errors.New("the subscription has changed")
 	// ErrTooManySessions says that the user has as many sessions as he may; those that he has live on.
 	ErrTooManySessions = errors.New("too many sessions")
 )
@@ -46,9 +52,27 @@ type Store interface {
 	// Sessions reads one record with the LastBeat and Deadline of each session.
 	Sessions(ctx context.Context, user string) (Record, error)
 
-	// Lanes is the number of lanes; they are numbered from 0. Lane is the one that a user's changes travel in.
+	// Room reads what the index knows of a room: of Everywhere, of all live sessions.
+	Room(ctx context.Context, q RoomQuery) (RoomIndex, error)
+
+	// RoomCount is how many rooms there are that somebody is in, and may be seen to be.
+	RoomCount(ctx context.Context) (int, error)
+
+	// PutSubscription stores a subscription in place of the one of its ID and Version, or a new one where Version is 0, and announces it. It
+	// returns the new version, or ErrSubscriptionChanged where another one is stored. It is kept for SubscriptionKept after its end.
+	PutSubscription(ctx context.Context, s Subscription) (Version, error)
+
+	// Subscription reads one, ended or not, or ErrNoSubscription.
+	Subscription(ctx context.Context, id string) (Subscription, error)
+
+	// CountStreams notes how many streams an instance has open, and tells how many all have, as far as they have said so lately.
+	CountStreams(ctx context.Context, instance string, streams int) (all int, err error)
+
+	// Lanes is the number of lanes; they are numbered from 0. Lane is the one that a user's changes travel in, SubscriptionLane that of a
+	// subscription's.
 	Lanes() int
 	Lane(user string) int
+	SubscriptionLane(id string) int
 
 	// Heads reads the number of the last change in each of the given lanes: a feed that has heard them has heard
 	// every write acknowledged before the call.
@@ -75,8 +99,9 @@ type Beat struct {
 	Hidden   bool
 	Seq      *int64 // orders the session's beats; nil: this is the newest
 	TTL      time.Duration
-	Profile  Profile // of the token that came with the beat; Version is not used
-	Doing    *Doing  // nil: the session keeps what it had
+	Profile  Profile   // of the token that came with the beat; Version is not used
+	Doing    *Doing    // nil: the session keeps what it had
+	Rooms    *[]string // all that the session is in, at most RoomsASession, sorted, each once; nil: it keeps what it had
 	Instance string
 	MaxLive  int // sessions that the user may have
 
@@ -122,9 +147,46 @@ const (
 	ByLapse   Cause = "lapse"  // the deadline has passed in silence
 	ByChoice  Cause = "choice" // of status, custom status or activity
 	BySetting Cause = "setting"
+	ByRoom    Cause = "room" // a session has come into a room or gone out of it
+	ByTyping  Cause = "typing"
 )
 
-// Change is one step in the life of one user, as announced.
+// RoomQuery asks for what the index knows of one room.
+type RoomQuery struct {
+	Room   string
+	After  string  // members after this one
+	Limit  int     // members at most
+	Since  Version // who has gone since; 0: not asked
+	Typing bool    // also those who may be typing there
+}
+
+// RoomIndex is what the index knows of a room. Whom a viewer may see is decided by the records of those whom it names, not by the index.
+type RoomIndex struct {
+	Users, Sessions int      // in the room, of those whom everybody may see there, but for those whom they block
+	Members         []string // the same users, in the order of their bytes
+	Apart           []string // in the room, and seen there by some and not by others; some are among Members too
+	Gone            []string // who have gone out of the room, or out of sight of somebody, since the moment asked for; GoneKept long
+	Typing          []string // who may be typing there
+}
+
+// SubscriptionKept is how long an ended subscription is remembered, so that whoever comes late learns that it is gone.
+const SubscriptionKept = 24 * time.Hour
+
+// Subscription is what a stream watches on behalf of its user.
+type Subscription struct {
+	ID, User string
+	Users    []string // in the order in which they were named, each once
+	Rooms    []string
+	Events   []string // kinds of events to be sent
+	Quiet    bool
+	Ticket   string    // hash of the ticket that opens its stream
+	Grants   []string  // globs of rooms that the token granted; nil: all
+	Expires  time.Time // with the token
+	Ended    bool      // by its user, or by an admin
+	Version  Version
+}
+
+// Change is one step in the life of one user, or of one subscription, as announced.
 type Change struct {
 	Lane int
 	Head
@@ -132,6 +194,8 @@ type Change struct {
 	Cause   Cause
 	User    string
 	Facts   []Fact
+
+	Subscription string // its ID, where it is one that has changed; User is empty then
 }
 
 // Beacon tells how far a lane has come, and what time it is there. It comes about twice a second.

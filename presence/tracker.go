@@ -2,6 +2,7 @@ package presence
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -12,6 +13,7 @@ type Policy struct {
 	Heartbeat time.Duration // what clients are asked to keep to
 	IdleAfter time.Duration // without input for so long, a session counts as away
 	Sessions  int           // how many a user may have
+	TypingTTL time.Duration // of a mark that names none
 }
 
 // Tracker is what people do, with the policy applied, on its way to the store. It is safe for concurrent use.
@@ -32,6 +34,7 @@ type Heartbeat struct {
 	Seq     *int64
 	Profile Profile
 	Doing   *Doing
+	Rooms   *[]string // in any order; nil: as they were
 	Minimal bool
 }
 
@@ -40,10 +43,14 @@ func (t *Tracker) Heartbeat(ctx context.Context, h Heartbeat) (Beaten, error) {
 	if h.State == "" {
 		h.State = Online
 	}
+	if h.Rooms != nil {
+		rooms := slices.Sorted(slices.Values(*h.Rooms))
+		h.Rooms = new(slices.Compact(rooms))
+	}
 	return t.Beat(ctx, Beat{
 		User: h.User, Session: h.Session, Device: h.Device,
 		State: h.State, IdleFor: h.Idle, Idle: h.Idle >= t.Policy.IdleAfter,
-		Hidden: h.Hidden, Seq: h.Seq, TTL: t.Policy.SessionTTL(h.Hidden), Profile: h.Profile, Doing: h.Doing,
+		Hidden: h.Hidden, Seq: h.Seq, TTL: t.Policy.SessionTTL(h.Hidden), Profile: h.Profile, Doing: h.Doing, Rooms: h.Rooms,
 		Instance: t.Instance, MaxLive: t.Policy.Sessions, Minimal: h.Minimal,
 	})
 }

@@ -473,6 +473,7 @@ func TestAViewDependsOnNothingButRecordClassAndMoment(t *testing.T) {
 
 func clone(r presence.Record) presence.Record {
 	r.Sessions, r.Doing, r.Relations = slices.Clone(r.Sessions), slices.Clone(r.Doing), maps.Clone(r.Relations)
+	r.Memberships, r.Marks = slices.Clone(r.Memberships), slices.Clone(r.Marks)
 	return r
 }
 

@@ -8,17 +8,20 @@ type batch struct {
 	control   []Event
 	final     []Event
 	shipments []shipment
+	parcels   []parcel
 	snapshots []composition
 	cursor    string // the id to give, or empty
 	ended     bool
 
 	out  []byte
 	data []byte // of one event that merges frames
+	last Event  // of the frames, until it is known that another follows
+	held bool   // there is such a last
 }
 
-// A composition is a snapshot with the frames that it is made of.
+// A composition is a snapshot or catch-up with the news that it is made of.
 type composition struct {
-	frames  []*Frame
+	news    []News
 	compose Compose
 }
 
@@ -31,11 +34,12 @@ const batchLimit = 64 << 10
 func newBatch() *batch { return batches.Get().(*batch) }
 
 func (b *batch) recycle() {
-	if cap(b.out)+cap(b.data)+16*cap(b.shipments) > batchLimit {
+	if cap(b.out)+cap(b.data)+16*cap(b.shipments)+48*cap(b.parcels) > batchLimit {
 		return
 	}
 	clear(b.shipments) // a pooled batch should not keep frames alive
-	*b = batch{shipments: b.shipments[:0], out: b.out[:0], data: b.data[:0]}
+	clear(b.parcels)
+	*b = batch{shipments: b.shipments[:0], parcels: b.parcels[:0], out: b.out[:0], data: b.data[:0]}
 	batches.Put(b)
 }
 
@@ -47,38 +51,46 @@ func (b *batch) events(list []Event) {
 	}
 }
 
-// frames writes the shipments, kind after kind. The last event has the cursor,
-// unless a snapshot follows that will have it.
+// frames writes the shipments and parcels, kind after kind. The last event has
+// the cursor, unless a snapshot follows that will have it.
 func (b *batch) frames(kinds []KindSpec) {
-	left := len(b.shipments)
 	for k := range kinds {
-		if left == 0 {
-			return
+		if kind := &kinds[k]; kind.Merge != nil {
+			b.unpack(Kind(k), kind)
+		} else {
+			b.ship(Kind(k), kind)
 		}
-		kind := &kinds[k]
-		merged := 0
-		for _, s := range b.shipments {
-			if s.kind != Kind(k) {
-				continue
-			}
-			left--
-			if kind.Each {
-				b.event(Event{Name: kind.Name, ID: b.id(left), Data: s.frame.Data})
-				continue
-			}
+	}
+	if len(b.snapshots) > 0 {
+		b.settle("")
+	} else {
+		b.settle(b.cursor)
+	}
+}
+
+// ship writes the shipments of one kind.
+func (b *batch) ship(k Kind, kind *KindSpec) {
+	merged := 0
+	for _, s := range b.shipments {
+		switch {
+		case s.kind != k:
+		case kind.Each:
+			b.next(Event{Name: kind.Name, Data: s.frame.Data})
+		default:
 			b.merge(kind, s.frame, merged == 0)
 			merged++
 		}
-		if merged > 0 {
-			b.data = append(b.data, kind.Close...)
-			b.event(Event{Name: kind.Name, ID: b.id(left), Data: b.data})
-		}
+	}
+	if merged > 0 {
+		b.data = append(b.data, kind.Close...)
+		b.next(Event{Name: kind.Name, Data: b.data})
 	}
 }
 
 // merge adds f to the data of one event of its kind.
 func (b *batch) merge(kind *KindSpec, f *Frame, first bool) {
 	if first {
+		b.settle("") // its data may be here, and f makes another event
 		b.data = append(b.data[:0], kind.Open...)
 	} else {
 		b.data = append(b.data, kind.Sep...)
@@ -86,12 +98,32 @@ func (b *batch) merge(kind *KindSpec, f *Frame, first bool) {
 	b.data = append(b.data, f.Data...)
 }
 
-// id returns the id of an event after which left frames follow.
-func (b *batch) id(left int) string {
-	if left > 0 || len(b.snapshots) > 0 {
-		return ""
+// unpack writes the parcels of one kind.
+func (b *batch) unpack(k Kind, kind *KindSpec) {
+	for _, p := range b.parcels {
+		if p.key.Kind != k || len(p.frames) == 0 {
+			continue
+		}
+		for _, e := range kind.Merge(p.key, p.frames) {
+			b.next(e)
+		}
 	}
-	return b.cursor
+}
+
+// next writes e as soon as it is known whether it is the last. What a parcel
+// comes to is not known before, and may be nothing.
+func (b *batch) next(e Event) {
+	b.settle("")
+	b.last, b.held = e, true
+}
+
+// settle writes what next was given last.
+func (b *batch) settle(id string) {
+	if b.held {
+		b.last.ID = id
+		b.event(b.last)
+		b.held = false
+	}
 }
 
 // compose writes the snapshots. The last one may use the cursor.
@@ -101,6 +133,6 @@ func (b *batch) compose() {
 		if i == len(b.snapshots)-1 {
 			cursor = b.cursor
 		}
-		b.events(s.compose(s.frames, cursor))
+		b.events(s.compose(s.news, cursor))
 	}
 }

@@ -167,7 +167,7 @@ func idle(h *Hub, i, watches int, key func(s, w int) Key) *Stream {
 		Coalesce: 250 * time.Millisecond, Comment: 15 * time.Second, Ping: 30 * time.Second,
 		PingEvent: func() Event { return Event{Name: "ping", ID: fmt.Sprint(i)} },
 		Cursor:    func() string { return fmt.Sprint(i) },
-		Opening:   func(frames []*Frame, _ string) []Event { return []Event{{Name: "hello"}} },
+		Opening:   func([]News, string) []Event { return []Event{{Name: "hello"}} },
 		Watches:   watches,
 	})
 	for w := range watches {

@@ -13,6 +13,13 @@
 //
 //	Hub.Offer ──▶ topic ──▶ mailbox of each watching stream ──▶ Run ──▶ Sink
 //
+// Most frames say all that there is to say about their key. Where that would be
+// long, a kind is made of parts: a frame then tells a change of one part or the
+// whole, and the mailbox keeps the newest of each part that is not yet written.
+//
+// A stream that nobody looks at may be made quiet: frames wait until it goes live
+// again, and come in one catch-up.
+//
 // # Promised
 //
 // Whoever has returned from Watch gets every later Offer of that key in that
@@ -24,10 +31,16 @@
 // went away and came back between two flushes. What is offered last, among
 // equals by version, is written in the end.
 //
-// A stream remembers one frame a key, however slow its reader is, and at most
-// 16 control events and 16 snapshots that were asked for. Nothing in this package blocks while it holds a lock, and
-// no slow reader delays an offer: only Run writes, and only a write that makes
-// no progress ends it.
+// The parts of one key are written in the order in which they were offered, but
+// for those that a newer frame of the same part, or a whole, has replaced.
+//
+// A stream remembers one frame a key, or 512 parts, however slow its reader is,
+// and at most 16 control events and 16 snapshots that were asked for. Past 512
+// parts it remembers that there were some, and writes the whole instead. A stream
+// that is quiet remembers no parts at all.
+//
+// Nothing in this package blocks while it holds a lock, and no slow reader delays
+// an offer: only Run writes, and only a write that makes no progress ends it.
 //
 // An event carries an id only where nothing that was offered before the cursor
 // was read is still on its way in this stream.
@@ -39,6 +52,7 @@
 //
 // Nothing is promised about the order between keys, except that one flush
 // writes its events in the order of the hub's kinds. Frames between the last
-// one written and the newest are lost on purpose. A stream has no history: what
+// one written and the newest are lost on purpose. A part may be told twice, where
+// the whole was asked for that has it already. A stream has no history: what
 // a reader missed before it connected is for its Opening to say.
 package sse

@@ -18,6 +18,11 @@ type Frame struct {
 	// Urgent frames are written at once, where others wait for their stream's
 	// Coalesce to be over.
 	Urgent bool
+
+	// Part is the piece of its key that the frame is about, and Whole says that
+	// it is about all of it. They are for kinds that have a Merge.
+	Part  string
+	Whole bool
 }
 
 // Kind tells what sort of thing a key names, and through the hub's [KindSpec]
@@ -43,4 +48,15 @@ type KindSpec struct {
 	// them, and Close.
 	Each             bool
 	Open, Sep, Close string
+
+	// Merge is for a kind whose keys are made of parts, where a frame tells a
+	// change to one of them. It returns the events that stand for the frames
+	// that are pending of k, in the order in which they first came: a Whole
+	// frame has replaced all that came before it, and each other one an earlier
+	// one of its Part. They were offered in order, and each is news: Version and
+	// Digest are not looked at.
+	//
+	// Merge gives names and data; the id is the stream's. It is called by the
+	// Run of any stream, maybe of several at a time.
+	Merge func(k Key, frames []*Frame) []Event
 }

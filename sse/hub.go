@@ -48,18 +48,29 @@ func NewHub(kinds []KindSpec) *Hub {
 // as those of different views do not compare. What was sent stays known, so that
 // an offer that looks the same is not written again. So after a move the caller
 // offers the view of the new variant to s.
-func (h *Hub) Watch(s *Stream, k Key, v Variant) { h.watch(s, k, v, false) }
+func (h *Hub) Watch(s *Stream, k Key, v Variant) { h.watch(s, k, v, entry{}) }
 
 // WatchHeld is Watch for a key that is added to an open stream, whose first
 // frame should come in a snapshot: what is offered waits for a
 // [Stream.Resnapshot] that names the key. A key that s watches already is not
 // held back.
-func (h *Hub) WatchHeld(s *Stream, k Key, v Variant) { h.watch(s, k, v, true) }
+func (h *Hub) WatchHeld(s *Stream, k Key, v Variant) { h.watch(s, k, v, entry{held: true}) }
 
-func (h *Hub) watch(s *Stream, k Key, v Variant, held bool) {
+// WatchSent is Watch for a key of which f counts as written, because another
+// event carries it. It does nothing to a key that s watches already, in whatever
+// variant: what is known to be sent of that is surer.
+func (h *Hub) WatchSent(s *Stream, k Key, v Variant, f *Frame) { h.watch(s, k, v, entry{sent: f}) }
+
+// An entry tells how a watch begins.
+type entry struct {
+	held bool
+	sent *Frame // or nil
+}
+
+func (h *Hub) watch(s *Stream, k Key, v Variant, how entry) {
 	_ = h.kinds[k.Kind] // an unknown kind is a bug of the caller: panic here, not in Run
 	t := h.enter(k)
-	if !t.join(s, v, held) {
+	if !t.join(s, v, how) {
 		h.leave(t)
 	}
 }
@@ -169,7 +180,7 @@ func (h *Hub) enter(k Key) *topic {
 	defer sh.mu.Unlock()
 	t := sh.topics[k]
 	if t == nil {
-		t = &topic{key: k}
+		t = &topic{key: k, parts: h.kinds[k.Kind].Merge != nil}
 		sh.topics[k] = t
 	}
 	t.refs++

@@ -172,7 +172,7 @@ func churn(h *Hub, key func(int) Key, keys, rounds, variants int) {
 			h.Unwatch(s, k)
 		case 1:
 			h.WatchHeld(s, k, 0)
-			s.Resnapshot([]Key{k}, func([]*Frame, string) []Event { return nil })
+			s.Resnapshot([]Key{k}, func([]News, string) []Event { return nil })
 		case 2:
 			s.Offer(k, 0, say(0, "looked up"))
 		default:

@@ -6,21 +6,23 @@ import (
 )
 
 // A mailbox is what one stream watches and has not yet written: at most one
-// frame a key. It is guarded by its stream's lock. An idle one is the list of
-// its watches and nothing else.
+// frame a key, or a bounded number of parts. It is guarded by its stream's lock.
+// An idle one is the list of its watches and nothing else.
 type mailbox struct {
-	watches []watch // places are kept: topics point to them by index
-	dirty   []int32 // slots with something pending, in the order in which it came; some no longer
+	watches []watch            // places are kept: topics point to them by index
+	parts   map[int32][]*Frame // by slot, those pending of keys made of parts; nil where there are none
+	dirty   []int32            // slots with something pending, in the order in which it came; some no longer
 	counts  [stateCount]int32
 	free    int32 // first free slot plus one
 	hint    int32 // where find begins
 	opened  bool
+	quiet   bool // until Run has taken the catch-up
 }
 
 // A watch is one watched key, or a free slot.
 type watch struct {
 	topic   *topic // nil: free
-	pending *Frame
+	pending *Frame // of a key made of parts, any of them, or lost
 	digest  uint64 // of what was sent last, or 0. Only this, so that the frame itself can go
 	version int64  // the newest offered; an older one is dropped
 	place   int32  // in topic.subs; in a free slot, the next free one plus one
@@ -55,9 +57,12 @@ func (w *watch) state() state {
 
 // add puts w in a slot. Until the stream has opened, slots are in the order in
 // which keys were watched, as Opening sees them; so only later are they reused.
-func (b *mailbox) add(w watch, held bool) int32 {
+func (b *mailbox) add(w watch, how entry) int32 {
 	w.version = math.MinInt64
-	w.held = held && b.opened
+	if how.sent != nil {
+		w.digest, w.version = how.sent.Digest, how.sent.Version
+	}
+	w.held = how.held && b.opened
 	b.counts[settled]++
 	if slot := b.free - 1; b.opened && slot >= 0 {
 		b.free = b.watches[slot].place
@@ -105,20 +110,24 @@ func (b *mailbox) find(t *topic) int32 {
 }
 
 // offer takes f in, unless it is older than what came before. It tells whether
-// the writer should know: not when it knows already that something waits.
+// the writer should know: not when it knows already that something waits, nor in
+// the quiet, whose end it is told.
 func (b *mailbox) offer(slot int32, f *Frame) (wake bool) {
 	w := &b.watches[slot]
-	if f.Version < w.version {
-		return false
-	}
-	w.version = f.Version
 	before := b.counts
-	if f.Digest != 0 && f.Digest == w.digest {
+	switch {
+	case w.topic.parts:
+		b.offerPart(slot, f)
+	case f.Version < w.version:
+		return false
+	case f.Digest != 0 && f.Digest == w.digest:
+		w.version = f.Version
 		b.put(slot, nil) // things are again as the reader saw them last
-	} else {
+	default:
+		w.version = f.Version
 		b.put(slot, f)
 	}
-	return b.counts[urgent] > before[urgent] || before[normal] == 0 && b.counts[normal] > 0
+	return !b.quiet && (b.counts[urgent] > before[urgent] || before[normal] == 0 && b.counts[normal] > 0)
 }
 
 // put makes f what is pending in slot, and keeps the counts.
@@ -128,10 +137,20 @@ func (b *mailbox) put(slot int32, f *Frame) {
 	w.pending = f
 	w.urgent = f != nil && (w.urgent || f.Urgent)
 	b.counts[w.state()]++
-	if f != nil && !w.listed {
+	if f == nil {
+		b.forget(slot)
+	} else if !w.listed {
 		w.listed = true
 		b.dirty = append(b.dirty, slot)
 	}
+}
+
+// unhold holds back no longer what is pending in slot.
+func (b *mailbox) unhold(slot int32) {
+	w := &b.watches[slot]
+	b.counts[w.state()]--
+	w.held = false
+	b.counts[w.state()]++
 }
 
 // ship returns what is pending in slot, or nil, and counts it as sent.
@@ -145,8 +164,8 @@ func (b *mailbox) ship(slot int32) *Frame {
 	return f
 }
 
-// take appends what is pending and urgent to dst, or all but what is held.
-func (b *mailbox) take(dst []shipment, all bool) []shipment {
+// take moves what is pending and urgent to out, or all but what is held.
+func (b *mailbox) take(out *batch, all bool) {
 	rest := b.dirty[:0]
 	for _, slot := range b.dirty {
 		w := &b.watches[slot]
@@ -154,8 +173,11 @@ func (b *mailbox) take(dst []shipment, all bool) []shipment {
 		case state == held, state == normal && !all:
 			rest = append(rest, slot)
 			continue
-		case state != settled:
-			dst = append(dst, shipment{w.topic.key.Kind, b.ship(slot)})
+		case state == settled:
+		case w.topic.parts:
+			out.parcels = append(out.parcels, b.shipParts(slot))
+		default:
+			out.shipments = append(out.shipments, shipment{w.topic.key.Kind, b.ship(slot)})
 		}
 		w.listed = false
 	}
@@ -163,36 +185,51 @@ func (b *mailbox) take(dst []shipment, all bool) []shipment {
 	if len(rest) == 0 && cap(rest) > 256 {
 		b.dirty = nil // one storm should not stay for half an hour of quiet
 	}
-	return dst
 }
 
-// open ships everything, in the order of watching, nil where nothing came yet.
-func (b *mailbox) open() []*Frame {
-	b.opened = true
-	frames := make([]*Frame, 0, len(b.watches))
+// open ships all that a snapshot may show, in the order of watching, nil where
+// nothing came yet.
+func (b *mailbox) open() []News {
+	news := make([]News, 0, len(b.watches))
 	for slot := range b.watches {
-		if b.watches[slot].topic != nil {
-			frames = append(frames, b.ship(int32(slot)))
+		if t := b.watches[slot].topic; t != nil {
+			news = append(news, News{t.key, b.lead(int32(slot))})
 		}
-		b.watches[slot].listed = false
 	}
-	b.dirty = nil
-	return frames
+	b.sweep()
+	b.begin()
+	return news
 }
 
-// release ships what is pending of topics, and holds it back no longer.
-func (b *mailbox) release(topics []*topic) []*Frame {
-	frames := make([]*Frame, len(topics))
-	for i, t := range topics {
-		if t == nil {
-			continue
-		}
-		if slot := b.find(t); slot >= 0 {
-			frames[i] = b.ship(slot)
-			b.watches[slot].held = false
+// begin ends the time before the opening, or where there is none.
+func (b *mailbox) begin() {
+	b.opened = true
+	if b.muted() {
+		b.mute()
+	}
+}
+
+// sweep takes what is settled off the list.
+func (b *mailbox) sweep() {
+	var rest []int32
+	for _, slot := range b.dirty {
+		w := &b.watches[slot]
+		if w.listed = w.pending != nil; w.listed {
+			rest = append(rest, slot)
 		}
 	}
-	return frames
+	b.dirty = rest
+}
+
+// release ships what a snapshot may show of t, and holds it back no longer.
+func (b *mailbox) release(t *topic) *Frame {
+	slot := b.find(t)
+	if slot < 0 {
+		return nil
+	}
+	f := b.lead(slot)
+	b.unhold(slot)
+	return f
 }
 
 // grow makes room for n watches and no more.

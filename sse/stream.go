@@ -34,11 +34,18 @@ type Options struct {
 	// flush's last event, if nothing is pending after that.
 	Cursor func() string
 
-	// Opening composes what a stream begins with, of the newest frame of each
-	// watched key in the order of the calls of Watch, nil where none was
-	// offered. They count as sent. It is called once, first of all, and its
+	// Opening composes what a stream begins with, of all watched keys in the
+	// order of the calls of Watch. It is called once, first of all, and its
 	// events have the ids that it gives them.
 	Opening Compose
+
+	// Whole returns a frame that says everything about a key made of parts, or
+	// nil where there is nothing to say. It is asked for when parts were dropped,
+	// because more than 512 of one key waited for the reader or the stream was
+	// quiet, and its frame is written in their stead. What is offered from a
+	// moment before the asking on is written after it, so a part may be told
+	// twice, in the whole and alone: parts are to be idempotent.
+	Whole func(Key) *Frame
 
 	// Reader is whose stream it is. It means nothing to sse.
 	Reader string
@@ -47,10 +54,19 @@ type Options struct {
 	Watches int
 }
 
-// Compose turns frames that a stream is to show into events. The cursor is what
-// Cursor said before the frames were taken; it is empty when the events must not
-// have an id.
-type Compose func(frames []*Frame, cursor string) []Event
+// Compose turns news that a stream is to show into events. They count as sent.
+// The cursor is what Cursor said before they were taken; it is empty when the
+// events must not have an id.
+type Compose func(news []News, cursor string) []Event
+
+// News is the newest frame of a key that a stream has not yet written, or nil
+// where there is none. Of a key made of parts it is a Whole frame; parts that
+// came after that, or that came alone, follow in the next flush, and the cursor
+// is empty for them.
+type News struct {
+	Key   Key
+	Frame *Frame
+}
 
 // Stream is one reader of a hub. Its methods may be called from any goroutine;
 // Run is called once.
@@ -64,6 +80,7 @@ type Stream struct {
 	box       mailbox
 	control   []Event
 	snapshots []snapshot
+	live      Compose // the catch-up that ends the quiet, or nil
 	final     []Event
 	ended     bool // final is settled
 	closed    bool // out of the hub, or on its way
@@ -71,7 +88,7 @@ type Stream struct {
 
 // A snapshot is one that was asked for by Resnapshot.
 type snapshot struct {
-	topics  []*topic // nil for what was not watched
+	news    []News // still without frames
 	compose Compose
 }
 
@@ -139,26 +156,43 @@ func (s *Stream) Send(e Event) {
 	s.poke()
 }
 
-// Resnapshot writes what compose makes of the newest frames of keys that are not
-// yet written, nil where there is nothing new to say; they count as sent. It is
-// for keys that were added by [Hub.WatchHeld] and holds them back no longer. All
-// else that is pending is written before it.
+// Resnapshot writes what compose makes of the news of keys, which it is given in
+// their order. It is for keys that were added by [Hub.WatchHeld] and holds them
+// back no longer. All else that is pending is written before it.
 //
-// It returns false when the stream has ended or 16 snapshots wait; compose is not
-// called then, nor when the stream ends before its turn.
+// It returns false when the stream has ended or 16 snapshots wait, as they do in a
+// long quiet. Compose is not called then, nor when the stream ends before its
+// turn. The keys are held back no longer all the same, and come as any other:
+// nobody would ask for them again.
 func (s *Stream) Resnapshot(keys []Key, compose Compose) bool {
-	topics := make([]*topic, len(keys))
+	news := make([]News, len(keys))
 	for i, k := range keys {
-		topics[i] = s.hub.topic(k)
+		news[i].Key = k
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended || len(s.snapshots) >= queueLimit {
+	if s.ended {
 		return false
 	}
-	s.snapshots = append(s.snapshots, snapshot{topics, compose})
+	if len(s.snapshots) >= queueLimit {
+		s.unhold(keys)
+		return false
+	}
+	s.snapshots = append(s.snapshots, snapshot{news, compose})
 	s.poke()
 	return true
+}
+
+// unhold holds back no longer what is pending of keys. The lock is held.
+func (s *Stream) unhold(keys []Key) {
+	for _, k := range keys {
+		if t := s.hub.topic(k); t != nil {
+			if slot := s.box.find(t); slot >= 0 {
+				s.box.unhold(slot)
+			}
+		}
+	}
+	s.poke()
 }
 
 // End makes Run write what was sent, then the final events, and return. Pending
@@ -240,20 +274,24 @@ func (w *writer) open() error {
 	compose := w.opts.Opening
 	if compose == nil {
 		w.mu.Lock()
-		w.box.opened = true
+		w.box.begin()
 		w.mu.Unlock()
 		return nil
 	}
 	cursor := w.cursor()
 	w.mu.Lock()
-	frames := w.box.open()
+	news := w.box.open()
+	if w.box.pending() {
+		cursor = ""
+	}
 	w.mu.Unlock()
+	w.fill(news)
 	w.opts.Opening = nil // it may hold on to much, and is done
 	w.flushed = now
 
 	b := newBatch()
 	defer b.recycle()
-	b.events(compose(frames, cursor))
+	b.events(compose(news, cursor))
 	return w.write(b)
 }
 
@@ -269,6 +307,7 @@ func (w *writer) flush() (ended bool, err error) {
 		b.cursor = w.cursor()
 	}
 	w.take(b, now, due)
+	w.find(b)
 
 	b.events(b.control)
 	if w.opts.Comment > 0 && !now.Before(w.comment) {
@@ -293,18 +332,17 @@ func after(due time.Time, every time.Duration, now time.Time) time.Time {
 	return due
 }
 
-// due tells whether take would find frames or snapshots. A quiet mode would have
-// its place here and in take: nothing is due but control events.
+// due tells whether take would find frames, snapshots or a catch-up.
 func (w *writer) due(now time.Time) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return !w.ended && (w.box.counts[urgent] > 0 || w.allDue(now))
+	return !w.ended && !w.silent() && (w.box.counts[urgent] > 0 || w.allDue(now))
 }
 
 // allDue is due for frames that are not urgent. A snapshot takes them along, as
-// it could not have an id before them.
+// it could not have an id before them, and so does a catch-up.
 func (w *writer) allDue(now time.Time) bool {
-	return len(w.snapshots) > 0 || w.box.counts[normal] > 0 && !now.Before(w.flushed.Add(w.opts.Coalesce))
+	return w.live != nil || len(w.snapshots) > 0 || w.box.counts[normal] > 0 && !now.Before(w.flushed.Add(w.opts.Coalesce))
 }
 
 // take moves what is due into b. Frames that came since due said no are left for
@@ -316,23 +354,69 @@ func (w *writer) take(b *batch, now time.Time, due bool) {
 	if b.ended = w.ended; b.ended {
 		b.final = w.final
 	}
-	if b.ended || !due {
+	if b.ended || !due || w.silent() {
 		return
 	}
 	all := w.allDue(now)
 	if all {
 		w.flushed = now
 	}
-	if all || w.box.counts[urgent] > 0 {
-		b.shipments = w.box.take(b.shipments, all)
+	if w.live != nil {
+		b.snapshots = append(b.snapshots, composition{w.box.catchUp(), w.live})
+		w.live = nil
+	} else if all || w.box.counts[urgent] > 0 {
+		w.box.take(b, all)
 	}
 	for _, s := range w.snapshots {
-		b.snapshots = append(b.snapshots, composition{w.box.release(s.topics), s.compose})
+		w.release(s.news)
+		b.snapshots = append(b.snapshots, composition{s.news, s.compose})
 	}
 	w.snapshots = nil
 	if w.box.pending() {
 		b.cursor = ""
 	}
+}
+
+// release ships what a snapshot may show into its news, and holds that back no
+// longer. Keys that are not watched by now have none. The lock is held.
+func (w *writer) release(news []News) {
+	for i, n := range news {
+		if t := w.hub.topic(n.Key); t != nil {
+			news[i].Frame = w.box.release(t)
+		}
+	}
+}
+
+// find replaces what was lost in b.
+func (w *writer) find(b *batch) {
+	for i := range b.parcels {
+		p := &b.parcels[i]
+		if p.frames != nil {
+			continue
+		}
+		if f := w.whole(p.key); f != nil {
+			p.frames = []*Frame{f}
+		}
+	}
+	for _, s := range b.snapshots {
+		w.fill(s.news)
+	}
+}
+
+// fill replaces what was lost of news.
+func (w *writer) fill(news []News) {
+	for i, n := range news {
+		if n.Frame == lost {
+			news[i].Frame = w.whole(n.Key)
+		}
+	}
+}
+
+func (w *writer) whole(k Key) *Frame {
+	if w.opts.Whole == nil {
+		return nil
+	}
+	return w.opts.Whole(k)
 }
 
 // next returns when flush is to be called again if nothing wakes it, or zero.
@@ -350,8 +434,14 @@ func (w *writer) next() (next time.Time) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.silent() {
+		return next
+	}
 	if w.box.counts[normal] > 0 {
 		sooner(w.flushed.Add(w.opts.Coalesce))
+	}
+	if w.box.counts[urgent] > 0 {
+		sooner(time.Now()) // parts that a snapshot has left, and that were held until then
 	}
 	return next
 }

@@ -225,16 +225,8 @@ func TestOpeningComesFirstWithWhatIsKnown(t *testing.T) {
 		h := NewHub(testKinds)
 		o := Options{
 			Cursor: func() string { return "c" },
-			Opening: func(frames []*Frame, cursor string) []Event {
-				var data []byte
-				for _, f := range frames {
-					if f == nil {
-						data = append(data, "-,"...)
-						continue
-					}
-					data = append(append(data, f.Data...), ',')
-				}
-				return []Event{{Name: "hello"}, {Name: "snapshot", ID: cursor, Data: data}}
+			Opening: func(news []News, cursor string) []Event {
+				return []Event{{Name: "hello"}, {Name: "snapshot", ID: cursor, Data: listing(news)}}
 			},
 		}
 		s := watching(h, o, user("a"), user("gone"), room("r"), user("b"), user("a"), user("c"))
@@ -245,7 +237,10 @@ func TestOpeningComesFirstWithWhatIsKnown(t *testing.T) {
 		s.Offer(user("a"), 0, say(1, "a1"))
 		s.Offer(user("d"), 0, say(1, "d1"))
 		r := run(t, s)
-		r.expect(t, "0s hello snapshot#ca1,-,b1,-,d1,", "0s degraded")
+		r.expect(t, "0s hello snapshot#ca:a1,r:-,b:b1,c:-,d:d1,", "0s degraded")
+		if _, dirty := sizes(s); dirty > 0 {
+			t.Errorf("%d slots are dirty when all is written", dirty)
+		}
 		h.Offer(user("b"), 0, say(2, "b1")) // as the snapshot said
 		r.expect(t)
 		h.Offer(room("r"), 0, say(1, "r1"))
@@ -258,7 +253,7 @@ func TestOpeningComesFirstWithWhatIsKnown(t *testing.T) {
 func TestOpeningIsAFlush(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := NewHub(testKinds)
-		o := Options{Coalesce: time.Second, Opening: func([]*Frame, string) []Event { return []Event{{Name: "hello"}} }}
+		o := Options{Coalesce: time.Second, Opening: func([]News, string) []Event { return []Event{{Name: "hello"}} }}
 		r := run(t, watching(h, o, user("a")))
 		h.Offer(user("a"), 0, say(1, "a1"))
 		pass(time.Second)
@@ -341,7 +336,7 @@ func TestEndWritesTheFinalEventsAndNoFrames(t *testing.T) {
 func TestAStreamThatEndedBeforeItBeganStillSaysHello(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := NewHub(testKinds)
-		s := h.NewStream(Options{Opening: func([]*Frame, string) []Event { return []Event{{Name: "hello"}} }})
+		s := h.NewStream(Options{Opening: func([]News, string) []Event { return []Event{{Name: "hello"}} }})
 		s.End(Event{Name: "reconnect"})
 		run(t, s).expect(t, "0s hello", "0s reconnect")
 	})
@@ -431,16 +426,13 @@ func TestKeysAddedLaterComeInASnapshot(t *testing.T) {
 		r.expect(t, "1s presence[a2]") // no id: b2 is on its way
 		h.Offer(user("a"), 0, say(3, "a3"))
 
-		ok := r.Resnapshot([]Key{user("c"), user("b"), user("unknown")}, func(frames []*Frame, cursor string) []Event {
-			if len(frames) != 3 || frames[0] != nil || frames[2] != nil {
-				t.Errorf("got frames %v", frames)
-			}
-			return []Event{{Name: "snapshot", ID: cursor, Data: frames[1].Data}}
+		ok := r.Resnapshot([]Key{user("c"), user("b"), user("unknown")}, func(news []News, cursor string) []Event {
+			return []Event{{Name: "snapshot", ID: cursor, Data: listing(news)}}
 		})
 		if !ok {
 			t.Error("the snapshot was refused")
 		}
-		r.expect(t, "1s presence[a3] snapshot#3b2")
+		r.expect(t, "1s presence[a3] snapshot#3c:-,b:b2,unknown:-,")
 		pass(time.Second)
 		h.Offer(user("c"), 0, say(1, "c1"))
 		r.expect(t, "2s presence#4[c1]")
@@ -451,7 +443,7 @@ func TestSnapshotsAreBoundedAndEndWithTheStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := NewHub(testKinds)
 		s := h.NewStream(Options{})
-		nothing := func([]*Frame, string) []Event { return nil }
+		nothing := func([]News, string) []Event { return nil }
 		for range queueLimit {
 			if !s.Resnapshot(nil, nothing) {
 				t.Fatal("refused before the bound")
@@ -464,5 +456,53 @@ func TestSnapshotsAreBoundedAndEndWithTheStream(t *testing.T) {
 		if s.Resnapshot(nil, nothing) {
 			t.Error("taken after the end")
 		}
+	})
+}
+
+// How it looked: somebody joins a room, and each of its members reads twice that
+// he is online.
+func TestAKeyWatchedAsSentIsNotWrittenAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHub(testKinds)
+		r := run(t, watching(h, Options{}, user("a")))
+		h.WatchSent(r.Stream, user("b"), 0, say(3, "online"))
+		r.Offer(user("b"), 0, say(2, "busy")) // late
+		r.Offer(user("b"), 0, say(4, "online"))
+		r.expect(t)
+		h.Offer(user("b"), 0, say(5, "busy"))
+		r.expect(t, "0s presence[busy]")
+
+		h.Offer(user("a"), 0, say(1, "online"))
+		r.expect(t, "0s presence[online]")
+		h.WatchSent(r.Stream, user("a"), 1, say(9, "busy")) // is watched already
+		h.Offer(user("a"), 1, say(9, "away"))
+		h.Offer(user("a"), 0, say(2, "online"))
+		r.expect(t)
+		h.Offer(user("a"), 0, say(3, "busy"))
+		r.expect(t, "0s presence[busy]")
+	})
+}
+
+func TestAnOpeningKnowsWhatWasWatchedAsSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHub(testKinds)
+		s := h.NewStream(Options{Opening: func(news []News, _ string) []Event {
+			return []Event{{Name: "snapshot", Data: listing(news)}}
+		}})
+		h.WatchSent(s, user("a"), 0, say(1, "online"))
+		h.WatchSent(s, user("b"), 0, say(1, "online"))
+		h.Offer(user("a"), 0, say(2, "online"))
+		h.Offer(user("b"), 0, say(2, "busy"))
+		run(t, s).expect(t, "0s snapshota:-,b:busy,")
+	})
+}
+
+func TestMergedKindsDoNotMix(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHub([]KindSpec{{Name: "people", Sep: ","}, {Name: "things", Sep: ","}})
+		s := watching(h, Options{Cursor: func() string { return "c" }}, Key{0, "a"}, Key{1, "b"})
+		h.Offer(Key{1, "b"}, 0, say(1, "b1"))
+		h.Offer(Key{0, "a"}, 0, say(1, "a1"))
+		run(t, s).expect(t, "0s peoplea1 things#cb1")
 	})
 }

@@ -12,15 +12,18 @@ import (
 	"time"
 )
 
-// Kinds as a presence service has them: one merged, one of events of their own.
+// Kinds as a presence service has them: one merged, one of events of their own,
+// one made of parts.
 const (
 	people Kind = iota
 	rooms
+	teams
 )
 
 var testKinds = []KindSpec{
 	people: {Name: "presence", Open: `[`, Sep: `,`, Close: `]`},
 	rooms:  {Name: "room", Each: true},
+	teams:  {Name: "unused", Merge: joinParts},
 }
 
 func user(id string) Key { return Key{people, id} }
@@ -37,6 +40,18 @@ func shout(version int64, text string) *Frame {
 	f := say(version, text)
 	f.Urgent = true
 	return f
+}
+
+// listing is how news look in a snapshot.
+func listing(news []News) (data []byte) {
+	for _, n := range news {
+		said := "-"
+		if n.Frame != nil {
+			said = string(n.Frame.Data)
+		}
+		data = fmt.Appendf(data, "%s:%s,", n.Key.ID, said)
+	}
+	return data
 }
 
 // A tape is a sink that notes what is written to it and when.

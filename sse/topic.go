@@ -7,8 +7,9 @@ import (
 
 // A topic is a key that is watched, with those who watch it.
 type topic struct {
-	key  Key
-	refs int32 // guarded by the shard: subscribers, and those about to join
+	key   Key
+	parts bool  // it is of a kind that is made of parts
+	refs  int32 // guarded by the shard: subscribers, and those about to join
 
 	mu   sync.Mutex // guards what follows
 	subs []sub
@@ -24,7 +25,7 @@ type sub struct {
 
 // join makes s a subscriber in variant v. It returns false when it did not
 // become one: it is one already, or closed.
-func (t *topic) join(s *Stream, v Variant, held bool) bool {
+func (t *topic) join(s *Stream, v Variant, how entry) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s.mu.Lock()
@@ -33,11 +34,13 @@ func (t *topic) join(s *Stream, v Variant, held bool) bool {
 		return false
 	}
 	if slot := t.slot(s); slot >= 0 {
-		t.subs[s.box.watches[slot].place].variant = v
-		s.box.move(slot, v)
+		if how.sent == nil {
+			t.subs[s.box.watches[slot].place].variant = v
+			s.box.move(slot, v)
+		}
 		return false
 	}
-	slot := s.box.add(watch{topic: t, place: int32(len(t.subs)), variant: v}, held)
+	slot := s.box.add(watch{topic: t, place: int32(len(t.subs)), variant: v}, how)
 	t.subs = append(t.subs, sub{stream: s, slot: slot, variant: v})
 	return true
 }

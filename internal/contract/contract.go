@@ -9,8 +9,8 @@
 // declared media type, and a body that fits the schema. A request for what is no
 // operation is answered by a problem with 404, or 405 and Allow. The code of a
 // problem is one that the contract shows among the examples of that status. An
-// event of a stream is one of the operation's x-events, its data fits, and only
-// events of state carry an id.
+// event of a stream is one of the operation's x-events, its data fits, only
+// events of state carry an id, and where a stream has a hello, it begins with it.
 //
 // The contract leaves its objects open, so that clients survive fields that are
 // still to come. Here they are closed: a field that is not declared is a fault.

@@ -36,8 +36,8 @@ func TestEveryExampleFitsTheClosedSchema(t *testing.T) {
 					t.Errorf("%s %s: %s has no example", op.spec.OperationID, status, media)
 				}
 				if media == "text/event-stream" {
-					s := stream{c: c}
-					if err := s.write([]byte(content.Examples["example"].Value.Value.(string) + "\n")); err != nil || s.first != "hello" || len(s.unread) > 0 {
+					s := stream{c: c, op: op}
+					if err := s.write([]byte(content.Examples["example"].Value.Value.(string) + "\n")); err != nil || s.first == "" || len(s.unread) > 0 {
 						t.Errorf("%s: stream: %v, first %q, unread %q", op.spec.OperationID, err, s.first, s.unread)
 					}
 					continue
@@ -106,6 +106,11 @@ func TestOperationsAreFoundAsOpenAPIHasIt(t *testing.T) {
 		{"GET", "/v1/presence/a%2Fb", "getPresence"},
 		{"GET", "/v1/presence?user=ada", "listPresences"},
 		{"DELETE", "/v1/presence/me/sessions/laptop-4f9a1c", "endMySession"},
+		{"PUT", "/v1/rooms/a%2Fb/members/me?sessionId=laptop-4f9a1c", "joinRoom"},
+		{"GET", "/v1/rooms/me/members/me", ""},
+		{"GET", "/v1/stream/selftest", "openSelftest"},
+		{"PATCH", "/v1/subscriptions/renew", "changeSubscription"},
+		{"POST", "/v1/subscriptions/renew/renew", "renewSubscription"},
 		{"GET", "/v1/presence/status", ""}, // not the user who is called status
 		{"GET", "/v1/presence/", ""},
 		{"GET", "/v1/presence/me/", ""},
@@ -224,6 +229,22 @@ func TestEventsAreHeldToTheContract(t *testing.T) {
 		{"snapshot", `{"part":1,"parts":1,"scope":"all","presences":[],"rooms":{},"typing":{}}`, ""},
 		{"snapshot", `{"part":1,"parts":1,"scope":"all","presences":[],"rooms":null,"typing":{}}`, "rooms"},
 		{"snapshot", `{"part":1,"parts":1,"scope":"all","presences":[],"rooms":{"lobby":{}},"typing":{}}`, "rooms"},
+		{"snapshot", `{"part":1,"parts":1,"scope":"all","presences":[],"rooms":{"lobby":{"members":[` + ada + `],"count":1,"rev":1}},"typing":{"lobby":[]}}`, ""},
+		{"snapshot", `{"part":1,"parts":1,"scope":"all","presences":[],"rooms":{"lobby":{"members":null,"count":1,"rev":1}},"typing":{}}`, "members"},
+		{"snapshot", `{"part":1,"parts":1,"scope":"all","presences":[],"rooms":{"":{"members":[],"count":0,"rev":1}},"typing":{}}`, "propertyName"},
+		{"snapshot", `{"part":1,"parts":1,"scope":"all","presences":[],"rooms":{},"typing":{"lobby":null}}`, "typing"},
+		{"room", `{"room":"lobby","joined":[` + ada + `],"left":["ben"],"count":1,"rev":1}`, ""},
+		{"room", `{"room":"lobby","members":[],"count":0,"rev":1}`, ""},
+		{"room", `{"room":"lobby","count":812,"rev":1}`, ""},
+		{"room", `{"room":"lobby","rev":1}`, "count"},
+		{"room", `{"room":"lobby","joined":["ada"],"count":1,"rev":1}`, "joined"},
+		{"room", `{"room":"lobby","members":null,"count":1,"rev":1}`, "members"},
+		{"typing", `{"room":"lobby","threadId":"t-41","typing":[{"userId":"ada","profile":{"name":"Ada"},"expiresAt":"2026-11-22T09:41:11.001Z"}]}`, ""},
+		{"typing", `{"room":"lobby","typing":[]}`, ""},
+		{"typing", `{"room":"lobby"}`, "typing"},
+		{"typing", `{"room":"lobby","typing":[{"userId":"ada","threadId":"t-41","expiresAt":"2026-11-22T09:41:11.001Z"}]}`, "threadId"},
+		{"selftest", `{"n":5,"of":5,"serverTime":"2026-11-22T09:41:05.001Z"}`, ""},
+		{"selftest", `{"n":6,"of":5,"serverTime":"2026-11-22T09:41:05.001Z"}`, "maximum"},
 		{"reconnect", `{"reason":"drain","afterMs":2000}`, ""},
 		{"reconnect", `{"reason":"boredom","afterMs":2000}`, "reason"},
 		{"problem", `{"type":"/x","title":"t","status":401,"detail":"d","code":"missing_token","requestId":"r","final":true}`, ""},
@@ -238,17 +259,30 @@ func TestStreamsAreHeldToTheContract(t *testing.T) {
 	const (
 		hello = "event: hello\ndata: {\"streamId\":\"s\",\"resumed\":false,\"serverTime\":\"2026-11-22T09:41:05.001Z\",\"pingMs\":30000,\"limits\":{\"users\":100,\"rooms\":50}}\n\n"
 		ping  = "event: ping\ndata: {\"serverTime\":\"2026-11-22T09:41:05.001Z\"}\n\n"
+		room  = "event: room\ndata: {\"room\":\"lobby\",\"members\":[],\"count\":0,\"rev\":1}\n\n"
+		types = "event: typing\ndata: {\"room\":\"lobby\",\"typing\":[]}\n\n"
+		test  = "event: selftest\ndata: {\"n\":1,\"of\":5,\"serverTime\":\"2026-11-22T09:41:05.001Z\"}\n\n"
+
+		watch    = "/v1/stream?room=lobby"
+		selftest = "/v1/stream/selftest"
 	)
-	for _, test := range []struct{ name, text, want string }{
-		{"a stream", "retry: 2000\n\n" + hello + ": still here\n\n" + ping, ""},
-		{"no hello", ping, "begins with hello"},
-		{"an id on a ping", hello + "id: 1\n" + ping, "id on an event that is not state"},
-		{"no name", hello + "data: {}\n\n", "without a name"},
-		{"no field", hello + "event\n\n", "no field"},
-		{"an undeclared event", hello + "event: joy\ndata: {}\n\n", "no operation declares"},
+	for _, test := range []struct{ name, path, text, want string }{
+		{"a stream", watch, "retry: 2000\n\n" + hello + ": still here\n\n" + ping, ""},
+		{"ids on a room and on typing", watch, hello + "id: 1\n" + room + "id: 2\n" + types, ""},
+		{"no hello", watch, ping, "begins with hello"},
+		{"an id on a ping", watch, hello + "id: 1\n" + ping, "id on an event that is not state"},
+		{"no name", watch, hello + "data: {}\n\n", "without a name"},
+		{"no field", watch, hello + "event\n\n", "no field"},
+		{"an undeclared event", watch, hello + "event: joy\ndata: {}\n\n", "does not declare"},
+		{"a selftest among people", watch, hello + test, "does not declare"},
+		{"a selftest", selftest, test + test, ""},
+		{"an id on a selftest", selftest, "id: 1\n" + test, "id on an event that is not state"},
+		{"people in a selftest", selftest, test + room, "does not declare"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := stream{c: Load(t)}
+			c := Load(t)
+			op, _ := c.find(httptest.NewRequest("GET", test.path, nil))
+			s := stream{c: c, op: op}
 			var err error
 			for i := 0; i < len(test.text) && err == nil; i++ { // a frame may come in any pieces
 				err = s.write([]byte{test.text[i]})

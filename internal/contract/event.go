@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,8 +38,7 @@ func (c *Contract) checkEvent(name string, data []byte) error {
 func eventsOf(ops []operation) (map[string]string, error) {
 	events := map[string]string{}
 	for _, op := range ops {
-		declared, _ := op.spec.Extensions["x-events"].(map[string]any)
-		for name, schema := range declared {
+		for name, schema := range op.events() {
 			ref, _ := schema.(map[string]any)["$ref"].(string)
 			if !strings.HasPrefix(ref, "#/components/schemas/") {
 				return nil, fmt.Errorf("%s: x-events: %s refers to no schema: %v", op.spec.OperationID, name, schema)
@@ -49,11 +49,24 @@ func eventsOf(ops []operation) (map[string]string, error) {
 	return events, nil
 }
 
+// events are the x-events of the operation, by name.
+func (o operation) events() map[string]any {
+	if o.spec == nil {
+		return nil
+	}
+	declared, _ := o.spec.Extensions["x-events"].(map[string]any)
+	return declared
+}
+
+// stateEvents tell of people and rooms. They alone may carry an id.
+var stateEvents = []string{"snapshot", "presence", "room", "typing"}
+
 // stream checks the text of one stream as it comes. It reads only what we
 // write, not all that the standard lets others write: lines end in LF, and a
 // field has one blank after its colon.
 type stream struct {
 	c      *Contract
+	op     operation
 	first  string // name of the first event, once there was one
 	unread []byte
 }
@@ -82,12 +95,15 @@ func (s *stream) checkFrame(text string) error {
 	}
 	if s.first == "" {
 		s.first = frame.name
-		if frame.name != "hello" && frame.name != "problem" {
+		if _, greets := s.op.events()["hello"]; greets && frame.name != "hello" && frame.name != "problem" {
 			return errors.New("a stream begins with hello, or is nothing but a problem")
 		}
 	}
-	if frame.hasID && frame.name != "snapshot" && frame.name != "presence" {
+	if frame.hasID && !slices.Contains(stateEvents, frame.name) {
 		return errors.New("an id on an event that is not state")
+	}
+	if _, declared := s.op.events()[frame.name]; !declared {
+		return fmt.Errorf("the stream does not declare the event %q", frame.name)
 	}
 	return s.c.checkEvent(frame.name, []byte(strings.Join(frame.data, "\n")))
 }

@@ -50,7 +50,8 @@ func (r *Recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); media == "text/event-stream" {
 		r.judge(func(tb testing.TB) { r.c.CheckResponse(tb, req, resp.StatusCode, resp.Header, nil) })
-		resp.Body = &tapped{ReadCloser: resp.Body, r: r, req: req, stream: stream{c: r.c}}
+		op, _ := r.c.find(req)
+		resp.Body = &tapped{ReadCloser: resp.Body, r: r, req: req, stream: stream{c: r.c, op: op}}
 		return resp, nil
 	}
 	body, err := io.ReadAll(resp.Body)

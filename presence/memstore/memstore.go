@@ -40,6 +40,10 @@ type Store struct {
 	version presence.Version // the highest given, or told as a moment
 	tick    time.Time        // of the last sweep
 	held    time.Time
+
+	rooms         map[string]*room // what is in line with the users' records; see bring
+	subscriptions map[string]presence.Subscription
+	streams       map[string]streams // by instance
 }
 
 // user is a record with what nobody but the store needs to know.
@@ -69,7 +73,10 @@ type tombstone struct {
 
 // New makes an empty store.
 func New(opts Options) *Store {
-	s := &Store{opts: opts, users: map[string]*user{}, feed: deaf{}, secret: make([]byte, 32)}
+	s := &Store{
+		opts: opts, users: map[string]*user{}, feed: deaf{}, secret: make([]byte, 32),
+		rooms: map[string]*room{}, subscriptions: map[string]presence.Subscription{}, streams: map[string]streams{},
+	}
 	rand.Read(s.secret)
 	s.head.Epoch = time.Now().UnixMicro()
 	return s
@@ -157,6 +164,7 @@ type write struct {
 	now     time.Time
 	version presence.Version
 	facts   []presence.Fact
+	before  presence.Record // the user's, before the first fact
 }
 
 func (s *Store) begin(name string) *write {
@@ -170,21 +178,28 @@ func (s *Store) begin(name string) *write {
 }
 
 func (w *write) set(f ...presence.Fact) {
+	if len(w.facts) == 0 {
+		w.before = w.user.record.Clone()
+	}
 	w.user.record.Set(f...)
 	w.facts = append(w.facts, f...)
 }
 
-// commit announces the change, if it is one.
+// commit brings the rooms in line with the change and announces it, if it is one.
 func (w *write) commit(cause presence.Cause) {
 	if len(w.facts) == 0 {
 		return
 	}
-	s := w.store
-	s.version = w.version
+	w.bring()
+	w.store.announce(presence.Change{Version: w.version, Cause: cause, User: w.user.record.User, Facts: w.facts})
+}
+
+// announce numbers a change and tells the feed.
+func (s *Store) announce(c presence.Change) {
+	s.version = c.Version
 	s.head.Seq++
-	s.feed.Changed(presence.Change{
-		Head: s.head, Version: w.version, Cause: cause, User: w.user.record.User, Facts: w.facts,
-	})
+	c.Head = s.head
+	s.feed.Changed(c)
 }
 
 // hush keeps a fact that nobody sees: it has no version and is not announced.
@@ -193,8 +208,10 @@ func (w *write) hush(f presence.Fact) { w.user.record.Set(f) }
 // wire cuts a time to the precision that the wire and redisstore have.
 func wire(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
-// purge forgets users of whom nothing is left but an old last-seen time.
+// purge forgets users of whom nothing is left but an old last-seen time, and what else is long over.
 func (s *Store) purge() {
+	s.forgetGone()
+	s.forgetSubscriptions()
 	now := time.Now()
 	maps.DeleteFunc(s.users, func(_ string, u *user) bool {
 		r := u.record

@@ -81,6 +81,7 @@ func (s *Store) commit(
 			args = append(args, f.where, f.name, f.value)
 		}
 	}
+	args = append(args, indexing(before.record, facts)...)
 	lane := s.Lane(user)
 	p := &s.partitions[lane]
 	reply, err := s.run(ctx, s.call(lane, s.scripts.amend, []string{p.facts(user), p.settings(user)}, args...))

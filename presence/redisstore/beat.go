@@ -119,17 +119,15 @@ func (s *Store) beat(ctx context.Context, b presence.Beat, says string, tried bo
 	if b.Seq != nil {
 		seq = fmt.Sprint(*b.Seq)
 	}
-	keys := []string{p.facts(b.User), p.settings(b.User)}
-	if b.Minimal && b.Doing == nil { // else the record tells how long the activity lasts
-		keys = keys[:1]
-	}
+	wanted := !b.Minimal || b.Doing != nil // the record tells how long the activity lasts
 	if b.Doing != nil {
 		doing, doingTTL = packDoing(*b.Doing), b.Doing.TTL.Milliseconds()
 	}
 	profile := packProfile(b.Profile)
-	what, r, err := s.ask(ctx, s.call(lane, s.scripts.beat, keys,
+	what, r, err := s.ask(ctx, s.call(lane, s.scripts.beat, []string{p.facts(b.User), p.settings(b.User)},
 		b.User, b.Session, says, b.TTL.Milliseconds(), string(b.State), b.Idle, max(0, b.IdleFor.Milliseconds()), b.Hidden,
-		device, named, seq, profile, digest([]byte(profile)), escape(b.Instance), b.MaxLive, tried, doing, doingTTL), b.User)
+		device, named, seq, profile, digest([]byte(profile)), escape(b.Instance), b.MaxLive, tried, doing, doingTTL,
+		packRooms(b.Rooms), wanted), b.User)
 	if err != nil {
 		return presence.Beaten{}, unavailable("beat", err)
 	}
@@ -189,8 +187,17 @@ func fingerprint(b presence.Beat) string {
 		text(b.Doing.Label)
 		buf = binary.AppendVarint(buf, b.Doing.TTL.Milliseconds())
 	}
+	if b.Rooms != nil {
+		buf = append(buf, roomsTag)
+		for _, room := range *b.Rooms {
+			text(room)
+		}
+	}
 	return digest(buf)
 }
+
+// roomsTag tells rooms from an activity, which begins with the length of its type, where a beat has but one of them.
+const roomsTag = 0xff
 
 // digest is 11 characters of [A-Za-z0-9_-].
 func digest(b []byte) string {

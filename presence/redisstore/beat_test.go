@@ -34,6 +34,7 @@ func TestASteadyBeatIsOneCommandAndNoScript(t *testing.T) {
 		{"minimal", presence.Beat{Minimal: true}, map[string]int64{"zadd": n}},
 		{"minimal with number", presence.Beat{Minimal: true, Seq: number(0)}, map[string]int64{"zadd": n}},
 		{"minimal with activity", presence.Beat{Minimal: true, Doing: &presence.Doing{Type: "viewing", TTL: time.Hour}}, map[string]int64{"zadd": n}},
+		{"minimal with rooms", presence.Beat{Minimal: true, Rooms: &[]string{"hall", "lobby"}}, map[string]int64{"zadd": n}},
 		{"with record", presence.Beat{}, map[string]int64{"zadd": n, "time": n, "hmget": 3 * n, "hgetall": n}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -289,7 +290,15 @@ func TestAFingerprintTellsApartAllThatABeatSays(t *testing.T) {
 		"target":       doing("viewing", "x", "", time.Minute),
 		"label":        doing("viewing", "", "x", time.Minute),
 		"shorter":      doing("viewing", "", "", time.Second),
-		"both":         func(b *presence.Beat) { b.Profile.Name, b.Profile.Avatar = "x", "x" },
+		"no rooms":     func(b *presence.Beat) { b.Rooms = &[]string{} },
+		"a room":       func(b *presence.Beat) { b.Rooms = &[]string{"x"} },
+		"rooms":        func(b *presence.Beat) { b.Rooms = &[]string{"x", "y"} },
+		"other rooms":  func(b *presence.Beat) { b.Rooms = &[]string{"xy"} },
+		"and activity": func(b *presence.Beat) {
+			doing("viewing", "", "", time.Minute)(b)
+			b.Rooms = &[]string{}
+		},
+		"both": func(b *presence.Beat) { b.Profile.Name, b.Profile.Avatar = "x", "x" },
 	} {
 		b := base
 		change(&b)

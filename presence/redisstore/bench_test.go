@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -97,6 +98,77 @@ func BenchmarkAmend(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
+			used := server.CPU(b.Context()) - before
+			b.ReportMetric(float64(used.Microseconds())/float64(b.N), "redis-µs/op")
+		})
+	}
+}
+
+// What it costs Redis when a session begins and ends, by the number of rooms that it is in meanwhile.
+func BenchmarkComeAndGo(b *testing.B) {
+	for _, n := range []int{0, 1, 10} {
+		b.Run(fmt.Sprint(n, " rooms"), func(b *testing.B) {
+			server := redistest.Start(b)
+			s := open(b, server.URL(), Options{TTL: 90 * time.Second})
+			defer s.Close()
+			rooms := make([]string, n)
+			for i := range rooms {
+				rooms[i] = fmt.Sprint("room-", i)
+			}
+			var next atomic.Int64
+			before := server.CPU(b.Context())
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					beat := testBeat(fmt.Sprint("user-", next.Add(1)%5000), "session-1")
+					beat.Minimal, beat.Rooms = true, &rooms
+					if _, err := s.Beat(context.Background(), beat); err != nil {
+						b.Error(err)
+					}
+					if err := s.End(context.Background(), beat.User, beat.Session); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+			used := server.CPU(b.Context()) - before
+			b.ReportMetric(float64(used.Microseconds())/float64(b.N), "redis-µs/op")
+		})
+	}
+}
+
+// What it costs Redis to read a room of 100 among 20,000 users with three rooms each: all partitions are asked.
+func BenchmarkRoom(b *testing.B) {
+	server := redistest.Start(b)
+	s := open(b, server.URL(), Options{TTL: 90 * time.Second})
+	defer s.Close()
+	const users, size = 20_000, 100
+	var work sync.WaitGroup
+	for w := range 64 {
+		work.Go(func() {
+			for n := w; n < users; n += 64 {
+				rooms := []string{fmt.Sprint("a-", n*size/users), fmt.Sprint("b-", n%(users/size)), fmt.Sprint("c-", n/2)}
+				beat := testBeat(fmt.Sprint("user-", n), "session-1")
+				beat.Rooms, beat.Minimal, beat.TTL = &rooms, true, time.Hour
+				if _, err := s.Beat(b.Context(), beat); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	work.Wait()
+	for name, q := range map[string]presence.RoomQuery{
+		"count":   {Room: "b-7"},
+		"members": {Room: "b-7", Limit: presence.RoomShown},
+		"all":     {Room: "b-7", Limit: presence.RoomShown, Since: 1, Typing: true},
+	} {
+		b.Run(name, func(b *testing.B) {
+			before := server.CPU(b.Context())
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if x, err := s.Room(context.Background(), q); err != nil || x.Users != size {
+						b.Errorf("%+v, %v", x, err)
+					}
+				}
+			})
 			used := server.CPU(b.Context()) - before
 			b.ReportMetric(float64(used.Microseconds())/float64(b.N), "redis-µs/op")
 		})

@@ -8,11 +8,16 @@
 //	presently:{16.3}:meta       epoch, seq and ver (where the lane is), tick (of the last sweep), held, beacon, process
 //	presently:{16.3}:beats      sorted set: live sessions, by deadline
 //	presently:{16.3}:left       sorted set: sessions that said goodbye, by the end of their grace
-//	presently:{16.3}:u:<user>   facts: s:<session>, a:<session> (activity), t:<session> (grave), c (chosen), custom,
-//	                            p (profile), e (last seen)
+//	presently:{16.3}:rooms      sorted set, by name: the index of rooms (index.go)
+//	presently:{16.3}:u:<user>   facts: s:<session>, a:<session> (activity), m:<session> (its rooms), t:<session> (grave),
+//	                            y:<room>|<thread> (typing), c (chosen), custom, p (profile), e (last seen)
 //	presently:{16.3}:s:<user>   settings: invisible, privacy, hide:<class>, r:<user> (relation), related (when the last of them
-//	                            changed); without TTL, because nobody appears by the clock alone
-//	presently:{16.3}:lane       channel: changes and beacons
+//	                            changed), apart (he blocks somebody; for scripts); without TTL, because nobody appears by the clock alone
+//	presently:{16.3}:gone:<room>   sorted set: users who have gone out of the room or of somebody's sight there, by version; for 45 min
+//	presently:{16.3}:types:<room>  sorted set: users who may be typing in the room, by the end of it
+//	presently:{16.3}:sub:<id>   a subscription; until a day after its end
+//	presently:{16.3}:lane       channel: changes, changes of subscriptions and beacons
+//	presently:{16.0}:streams    how many streams each instance has open, and when it said so; only there
 //	presently:secret            the secret that all instances share
 //
 // Whatever changes facts is a script (lua/), which announces on the lane what it did, in the same step.
@@ -22,6 +27,7 @@
 // What people say, do and hide is worked out in Go, from the record: one script reads it, another commits, unless one of the user's two
 // keys has changed since (v in each is the version of its last change); then all of it is done again. Steady beats are no changes, and
 // disturb nobody.
+// How rooms change by an amendment is worked out with it.
 //
 // # Heartbeats
 //
@@ -31,11 +37,18 @@
 // is set by beacons and answers; where there is none, the script goes by the clock itself. The low bits of the score are how long
 // before the beat the newest input was, so that it is known when the session ends. The highest number (seq) of a session is the score of a
 // second member, moved by the same command. An activity that goes on is to be extended in the second half of its life: each instance remembers
-// when that begins, and takes the script from then on, or where it does not know; an amendment of the activity renames the session's member, so that
-// its next beat misses. Commands of callers at the same time travel in one pipeline.
+// when that begins, and takes the script from then on, or where it does not know; an amendment of the activity, or of its
+// rooms, renames the session's member, so that its next beat misses. Commands of callers at the same time travel in one pipeline.
 //
 // Records are read by plain commands too, between two readings of the lane's number, and by a script where that has moved in between; on a
 // cluster always, since there is no asking a certain node for the time.
+//
+// # Rooms
+//
+// A room has no place of its own: it is in the partitions of its members. Whichever script moves a user (a beat, an amendment, the end of a
+// session) also moves him in the index of his partition, so the index cannot drift from the facts, and nothing has to be handed from one
+// partition to another. It has no deadlines: it ends with sessions. Who hides from everybody is not in it, and moves nothing there. A read asks all
+// partitions in one pipeline of plain commands; what it names is as of one moment in each, but not over all.
 //
 // # Silence
 //

@@ -29,20 +29,24 @@ func TestAnEarTellsWhatItMissedBeforeWhatItHears(t *testing.T) {
 	change := func(epoch, seq int) string {
 		return fmt.Sprintf("1\nc\n%d\n%d\n7\nbeat\n%d.%d", epoch, seq, epoch, seq)
 	}
+	note := func(epoch, seq int) string { return fmt.Sprintf("1\nn\n%d\n%d\n7\nsub-1", epoch, seq) }
 	beacon := func(epoch, seq int) string { return fmt.Sprintf("1\nb\n%d\n%d\n7\n0\n8", epoch, seq) }
 	for _, tc := range []struct{ what, message, want string }{
 		{"the first beacon: who read before it may have missed something", beacon(1, 5), "[missed 0 ]"},
 		{"the next change", change(1, 6), "[1.6 beat]"},
 		{"a beacon that knows no more", beacon(1, 6), "[]"},
-		{"a gap", change(1, 8), "[missed 0 1.8 beat]"},
-		{"a beacon that knows of more", beacon(1, 9), "[missed 0 ]"},
-		{"another format", "2\nc\n1\n10\n7\nbeat\nada", "[]"},
-		{"what it hid", change(1, 11), "[missed 0 1.11 beat]"},
-		{"a number again: something was lost", change(1, 11), "[missed 0 1.11 beat]"},
+		{"a note", note(1, 7), "[note sub-1]"},
+		{"a gap", change(1, 9), "[missed 0 1.9 beat]"},
+		{"a beacon that knows of more", beacon(1, 10), "[missed 0 ]"},
+		{"another format", "2\nc\n1\n11\n7\nbeat\nada", "[]"},
+		{"what it hid", change(1, 12), "[missed 0 1.12 beat]"},
+		{"a gap before a note", note(1, 14), "[missed 0 note sub-1]"},
+		{"a number again: something was lost", change(1, 14), "[missed 0 1.14 beat]"},
 		{"an epoch", beacon(2, 0), "[missed 0 ]"},
 		{"its first change", change(2, 1), "[2.1 beat]"},
-		{"a master of the past", change(1, 12), "[]"},
-		{"and its beacon", beacon(1, 12), "[]"},
+		{"a master of the past", change(1, 15), "[]"},
+		{"and its note", note(1, 16), "[]"},
+		{"and its beacon", beacon(1, 17), "[]"},
 		{"the present one goes on", change(2, 2), "[2.2 beat]"},
 		{"an epoch that begins with a change", change(3, 1), "[missed 0 3.1 beat]"},
 	} {

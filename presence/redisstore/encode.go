@@ -20,7 +20,7 @@ const (
 
 // field is a fact as amend.lua is to store it.
 type field struct {
-	where       string // facts, settings, or void: a setting that is no more
+	where       string // facts or settings; gone or void: a fact or a setting that is no more; silent: a setting for scripts alone
 	name, value string
 }
 
@@ -37,6 +37,15 @@ func encode(f presence.Fact) ([]field, error) {
 	case presence.Activity:
 		p.text(f.Type).text(f.Target).text(f.Label).time(f.Since).time(f.Until).version(f.Version)
 		return []field{{"facts", "a:" + f.Session, p.String()}}, nil
+	case presence.Membership:
+		p.version(f.Version)
+		for _, s := range f.Stays {
+			p.part(roomName(s.Room)).version(s.Since)
+		}
+		return []field{{"facts", "m:" + f.Session, p.String()}}, nil
+	case presence.Mark:
+		p.text(f.Session).flag(f.Member).time(f.Until).version(f.Version)
+		return []field{{whereIf(!f.Until.IsZero()), markField(f), p.String()}}, nil
 	case presence.Invisibility:
 		p.flag(f.On).version(f.Version)
 		return []field{{"settings", "invisible", p.String()}}, nil
@@ -70,9 +79,36 @@ func hidingField(c presence.Class) string {
 	return "hide:other"
 }
 
-// relationField is the field of the relation to a viewer. In messages it stands before a "=", so it has none.
-func relationField(viewer string) string {
-	return "r:" + strings.ReplaceAll(escape(viewer), "=", "%3D")
+// whereIf says that a fact that says nothing any more is not stored. It is announced all the same.
+func whereIf(says bool) string {
+	if says {
+		return "facts"
+	}
+	return "gone"
+}
+
+// relationField is the field of the relation to a viewer.
+func relationField(viewer string) string { return "r:" + fieldName(viewer) }
+
+// markField is the field of a mark.
+func markField(m presence.Mark) string { return "y:" + roomName(m.Room) + "|" + fieldName(m.Thread) }
+
+// roomName is a room as it stands in facts and in the index, where scripts compare it.
+func roomName(room string) string { return fieldName(room) }
+
+// fieldName is text that can be part of a field's name. In messages it stands before a "=", so it has none.
+func fieldName(s string) string { return strings.ReplaceAll(escape(s), "=", "%3D") }
+
+// packRooms is what a beat says of rooms. Each begins with a separator, so that none is another than nothing said.
+func packRooms(rooms *[]string) string {
+	if rooms == nil {
+		return "-"
+	}
+	var b strings.Builder
+	for _, room := range *rooms {
+		b.WriteString("|" + roomName(room))
+	}
+	return b.String()
 }
 
 // doing is an activity as beat.lua takes it: what two that are the same have in common.

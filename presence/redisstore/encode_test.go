@@ -37,6 +37,13 @@ func TestAmendedFactsAreReadAsTheyWereWritten(t *testing.T) {
 				Session: "session-1", Type: "viewing", Target: text.Draw(t, "target"), Label: text.Draw(t, "label"),
 				Since: when.Draw(t, "since"), Until: when.Draw(t, "until"), Version: v,
 			},
+			presence.Membership{Session: "session-1", Version: v, Stays: rapid.SliceOf(rapid.Custom(func(t *rapid.T) presence.Stay {
+				return presence.Stay{Room: text.Draw(t, "room"), Since: number.Draw(t, "since")}
+			})).Draw(t, "stays")},
+			presence.Mark{
+				Room: text.Draw(t, "room"), Thread: text.Draw(t, "thread"), Session: "session-1", Member: flag.Draw(t, "member"),
+				Until: when.Draw(t, "until"), Version: v,
+			},
 			presence.Privacy{Online: audience(), LastSeen: audience(), Activity: audience(), Typing: audience(), Version: v},
 			presence.Invisibility{On: flag.Draw(t, "invisible"), Version: v},
 			presence.HidingFrom{Class: presence.Other, Hiding: hiding.Draw(t, "other")},
@@ -62,6 +69,15 @@ func TestAmendedFactsAreReadAsTheyWereWritten(t *testing.T) {
 		want := strings.ReplaceAll(fmt.Sprintf("%+v", facts), fmt.Sprint(int64(versionToCome)), given)
 		if !ok || m.change.User != "ada" || got != want {
 			t.Fatalf("read %s\nwant %s\nfrom %q", got, want, message)
+		}
+	})
+}
+
+func TestListsKeepTheirTexts(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		list := rapid.SliceOf(rapid.StringOfN(rapid.SampledFrom([]rune("a|=%\n☕")), 0, 4, -1)).Draw(t, "list")
+		if got := unpackList(packList(list)); fmt.Sprintf("%q", got) != fmt.Sprintf("%q", list) {
+			t.Fatalf("%q became %q", list, got)
 		}
 	})
 }

@@ -45,6 +45,13 @@ func fact(field, value string) (f presence.Fact, ok bool) {
 		return presence.Activity{
 			Session: id, Type: v.text(), Target: v.text(), Label: v.text(), Since: v.time(), Until: v.time(), Version: v.version(),
 		}, true
+	case "m":
+		return membership(id, v), true
+	case "y":
+		where := parts(id)
+		return presence.Mark{
+			Room: where.text(), Thread: where.text(), Session: v.text(), Member: v.flag(), Until: v.time(), Version: v.version(),
+		}, true
 	case "custom":
 		return presence.Custom{Text: v.text(), Emoji: v.text(), Until: v.time(), Version: v.version()}, true
 	case "invisible":
@@ -73,7 +80,18 @@ func session(id string, v parts) presence.Session {
 	s.Instance = v.text()
 	v.skip(2) // fingerprints of what the session says, which only scripts compare
 	s.Left = v.text() != ""
+	v.skip(2) // what scripts alone need, while it has left
+	returns, _ := v.maybe()
+	s.Returns = int(returns)
 	return s
+}
+
+func membership(id string, v parts) presence.Membership {
+	m := presence.Membership{Session: id, Version: v.version()}
+	for v != "" {
+		m.Stays = append(m.Stays, presence.Stay{Room: v.text(), Since: v.version()})
+	}
+	return m
 }
 
 func profile(v *parts) presence.Profile {

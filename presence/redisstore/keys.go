@@ -15,6 +15,7 @@ type partition struct {
 	meta  string // hash: epoch, seq, ver (highest version), tick (of the last sweep), held, beacon, process
 	beats string // sorted set: live sessions by deadline
 	left  string // sorted set: sessions in their grace by its end
+	rooms string // sorted set: the index of rooms, by name; all scores are 0
 	lane  string // pub/sub channel
 
 	prefix string
@@ -25,7 +26,7 @@ type partition struct {
 func newPartition(n, i, db int, t timeSource) partition {
 	prefix := "presently:{" + strconv.Itoa(n) + "." + strconv.Itoa(i) + "}:"
 	p := partition{
-		meta: prefix + "meta", beats: prefix + "beats", left: prefix + "left", lane: prefix + "lane",
+		meta: prefix + "meta", beats: prefix + "beats", left: prefix + "left", rooms: prefix + "rooms", lane: prefix + "lane",
 		prefix: prefix, time: t.question(prefix),
 	}
 	if db != 0 {
@@ -41,6 +42,18 @@ func (p *partition) facts(user string) string { return p.prefix + "u:" + user }
 
 // settings is the hash of what a user has decided about others. It has no TTL: nobody appears by the clock alone.
 func (p *partition) settings(user string) string { return p.prefix + "s:" + user }
+
+// gone is the sorted set of who has gone out of a room, by the version of the change. It lasts presence.GoneKept.
+func (p *partition) gone(room string) string { return p.prefix + "gone:" + roomName(room) }
+
+// types is the sorted set of who may be typing in a room, by the end of it in ms. It lasts as long as the last of them.
+func (p *partition) types(room string) string { return p.prefix + "types:" + roomName(room) }
+
+// subscription is a hash. It lasts presence.SubscriptionKept longer than what it holds.
+func (p *partition) subscription(id string) string { return p.prefix + "sub:" + id }
+
+// streams is the hash of how many streams each instance has. It is one for all, in the first partition.
+func (p *partition) streams() string { return p.prefix + "streams" }
 
 // member is a session's name in beats and left.
 func member(says, session, user string) string { return says + session + ":" + user }

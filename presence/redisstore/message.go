@@ -13,9 +13,10 @@ const (
 	messageFormat = "1"
 	kindChange    = "c"
 	kindBeacon    = "b"
+	kindNote      = "n" // a change of a subscription
 )
 
-// message is a change or a beacon.
+// message is a change (also a note) or a beacon.
 type message struct {
 	change presence.Change
 	beacon presence.Beacon
@@ -34,6 +35,9 @@ func parseMessage(lane int, payload string) (message, bool) {
 			l.fact(&c)
 		}
 		return message{change: c}, c.Epoch != 0 && c.User != ""
+	case kindNote:
+		c := presence.Change{Lane: lane, Head: l.head(), Version: presence.Version(l.number()), Subscription: l.text()}
+		return message{change: c}, c.Epoch != 0 && c.Subscription != ""
 	case kindBeacon:
 		b := presence.Beacon{Lane: lane, Head: l.head(), Now: presence.Version(l.number()), Held: presence.Version(l.number() * 1000)}
 		micros := l.number()

@@ -156,6 +156,9 @@ func (s *Store) Lanes() int { return len(s.partitions) }
 // Lane implements presence.Store.
 func (s *Store) Lane(user string) int { return partitionOf(user, len(s.partitions)) }
 
+// SubscriptionLane implements presence.Store.
+func (s *Store) SubscriptionLane(id string) int { return partitionOf(id, len(s.partitions)) }
+
 // Ping implements presence.Store: it asks every server that has a lane.
 func (s *Store) Ping(ctx context.Context) error {
 	if _, err := s.Heads(ctx, s.all()); err != nil {
@@ -202,7 +205,7 @@ func (s *Store) call(lane int, sc *script, keys []string, args ...any) call {
 	p := &s.partitions[lane]
 	return call{
 		lane: lane, script: sc,
-		keys: append([]string{p.meta, p.beats, p.left}, keys...),
+		keys: append([]string{p.meta, p.beats, p.left, p.rooms}, keys...),
 		args: append([]any{p.lane}, args...),
 	}
 }

@@ -35,6 +35,10 @@ func (tp *tape) Changed(c presence.Change) {
 	tp.mu.Lock()
 	defer tp.mu.Unlock()
 	tp.changes = append(tp.changes, c)
+	if c.Subscription != "" {
+		tp.record("note " + c.Subscription)
+		return
+	}
 	tp.record(fmt.Sprintf("%s %s", c.User, c.Cause))
 }
 

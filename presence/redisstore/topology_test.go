@@ -31,6 +31,7 @@ func TestOneURLReachesEveryKindOfRedis(t *testing.T) {
 			users := people(40) // on all partitions, or nearly
 			for n, u := range users {
 				b := testBeat(u, "session-1")
+				b.Rooms = &[]string{"lobby"}
 				i.beat(b)
 				b.Minimal = n%2 == 0
 				if out := i.beat(b); !out.Steady {
@@ -46,6 +47,10 @@ func TestOneURLReachesEveryKindOfRedis(t *testing.T) {
 				if r.User != users[n] || len(r.Sessions) != 1 {
 					t.Errorf("record %d: %+v", n, r)
 				}
+			}
+			x, err := i.Room(t.Context(), presence.RoomQuery{Room: "lobby", Limit: 30, Since: 1, Typing: true})
+			if rooms, e := i.RoomCount(t.Context()); err != nil || x.Users != 40 || len(x.Members) != 30 || e != nil || rooms != 1 {
+				t.Errorf("%+v, %v; %d rooms, %v", x, err, rooms, e)
 			}
 			if err := i.Leave(t.Context(), users[0], "session-1", 200*time.Millisecond); err != nil {
 				t.Fatal(err)
@@ -64,6 +69,18 @@ func TestOneURLReachesEveryKindOfRedis(t *testing.T) {
 			}
 			if _, err := i.Secret(t.Context()); err != nil {
 				t.Error(err)
+			}
+			x, err = i.Room(t.Context(), presence.RoomQuery{Room: "lobby", Since: 1})
+			if err != nil || x.Users != 0 || len(x.Gone) != len(users) {
+				t.Errorf("%+v, %v", x, err)
+			}
+			v, err := i.PutSubscription(t.Context(), presence.Subscription{ID: "sub-1", User: users[0], Expires: time.Now().Add(time.Hour)})
+			if sub, e := i.Subscription(t.Context(), "sub-1"); err != nil || e != nil || sub.Version != v {
+				t.Errorf("%+v, %v, %v", sub, err, e)
+			}
+			i.tape.waitFor(t, "note sub-1", 1)
+			if all, err := i.CountStreams(t.Context(), "a", 7); err != nil || all != 7 {
+				t.Errorf("%d streams, %v", all, err)
 			}
 			found, err := i.Check(t.Context())
 			if got := fmt.Sprint(found); err != nil || strings.Contains(got, "min-replicas") != (tc.name == "sentinel") {

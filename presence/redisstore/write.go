@@ -21,7 +21,8 @@ func (s *Store) part(ctx context.Context, op string, sc *script, user string, ar
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	lane := s.Lane(user)
-	c := s.call(lane, sc, []string{s.partitions[lane].facts(user)}, append([]any{user}, args...)...)
+	p := &s.partitions[lane]
+	c := s.call(lane, sc, []string{p.facts(user), p.settings(user)}, append([]any{user}, args...)...)
 	if _, err := s.run(ctx, c); err != nil {
 		return unavailable(op, err)
 	}

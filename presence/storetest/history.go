@@ -26,9 +26,11 @@ var (
 	sessions = []string{"session-1", "session-2", "session-3", "session-4"}
 )
 
-// History draws what a few people do over a few minutes.
+// History draws what a few people do over a few minutes. Of lists between two lengths rapid draws mostly short ones, in which nothing leads to
+// anything.
 func history(t *rapid.T) []step {
-	return rapid.SliceOfN(rapid.Custom(drawStep), 1, 40).Draw(t, "history")
+	n := rapid.IntRange(1, 40).Draw(t, "steps")
+	return rapid.SliceOfN(rapid.Custom(drawStep), n, n).Draw(t, "history")
 }
 
 func drawStep(t *rapid.T) step {
@@ -37,9 +39,11 @@ func drawStep(t *rapid.T) step {
 	draws := map[string]func(*rapid.T, string, string) step{
 		"beat": stepBeat, "leave": stepLeave, "end": stepEnd, "choose": stepChoose, "custom": stepCustom,
 		"activity": stepActivity, "privacy": stepPrivacy, "relate": stepRelate, "wait": stepWait,
+		"join": stepJoin, "go": stepGo, "type": stepType, "stop": stepStop,
 	}
 	do := rapid.SampledFrom([]string{
 		"beat", "beat", "beat", "beat", "leave", "end", "choose", "custom", "activity", "privacy", "relate", "wait", "wait",
+		"join", "join", "go", "type", "type", "stop",
 	}).Draw(t, "do")
 	return draws[do](t, user, session)
 }
@@ -143,12 +147,58 @@ func stepWait(t *rapid.T, _, _ string) step {
 	}}
 }
 
+func drawRoom(t *rapid.T) string { return rapid.SampledFrom(rooms).Draw(t, "room") }
+
+// drawRooms draws what a beat says of rooms: often nothing.
+func drawRooms(t *rapid.T) *[]string {
+	return rapid.SampledFrom([]*[]string{nil, nil, {}, {rooms[0]}, {rooms[1], rooms[2]}, &rooms}).Draw(t, "rooms")
+}
+
+func stepJoin(t *rapid.T, user, session string) step {
+	room := drawRoom(t)
+	return step{fmt.Sprintf("%s joins %s at %s", user, room, session), func(ctx context.Context, fx Fixture) string {
+		return outcome(tracker(fx).Join(ctx, user, session, room))
+	}}
+}
+
+func stepGo(t *rapid.T, user, session string) step {
+	room := drawRoom(t)
+	if rapid.Bool().Draw(t, "all") {
+		session = ""
+	}
+	return step{fmt.Sprintf("%s goes from %s at %q", user, room, session), func(ctx context.Context, fx Fixture) string {
+		return outcome(tracker(fx).LeaveRoom(ctx, user, session, room))
+	}}
+}
+
+func drawTyping(t *rapid.T, session string) presence.Typing {
+	return presence.Typing{
+		Session: session, Room: drawRoom(t), Thread: rapid.SampledFrom([]string{"", "a|b"}).Draw(t, "thread"),
+		TTL: rapid.SampledFrom([]time.Duration{3 * time.Second, 6 * time.Second, 20 * time.Second}).Draw(t, "typing's ttl"),
+	}
+}
+
+func stepType(t *rapid.T, user, session string) step {
+	where := drawTyping(t, session)
+	return step{fmt.Sprintf("%s types %v", user, where), func(ctx context.Context, fx Fixture) string {
+		return outcome(tracker(fx).StartTyping(ctx, user, where))
+	}}
+}
+
+func stepStop(t *rapid.T, user, session string) step {
+	where := drawTyping(t, rapid.SampledFrom([]string{"", session}).Draw(t, "at"))
+	return step{fmt.Sprintf("%s stops to type %v", user, where), func(ctx context.Context, fx Fixture) string {
+		return outcome(tracker(fx).StopTyping(ctx, user, where))
+	}}
+}
+
 func drawBeat(t *rapid.T, user, session string) presence.Beat {
 	if rapid.Bool().Draw(t, "usual") { // or hardly a beat would repeat another
 		b := presence.Beat{User: user, Session: session, State: presence.Online, TTL: TTL, MaxLive: 3, Instance: "a", Minimal: true}
 		if rapid.Bool().Draw(t, "does") {
 			b.Doing = &presence.Doing{Type: "viewing", TTL: rapid.SampledFrom([]time.Duration{6 * time.Second, 60 * time.Second}).Draw(t, "ttl")}
 		}
+		b.Rooms = drawRooms(t)
 		return b
 	}
 	b := presence.Beat{
@@ -159,7 +209,7 @@ func drawBeat(t *rapid.T, user, session string) presence.Beat {
 		Minimal: rapid.Bool().Draw(t, "minimal"),
 		Profile: presence.Profile{Name: rapid.SampledFrom([]string{"", "Name", "<b>\"|%s"}).Draw(t, "name")},
 	}
-	b.Doing = drawDoing(t)
+	b.Doing, b.Rooms = drawDoing(t), drawRooms(t)
 	b.Idle = b.IdleFor >= 5*time.Second
 	if b.Hidden {
 		b.TTL = TTL * 5 / 3
@@ -176,15 +226,18 @@ func drawBeat(t *rapid.T, user, session string) presence.Beat {
 }
 
 func tellBeat(b presence.Beat) string {
-	device, seq := "-", "-"
+	device, seq, rooms := "-", "-", "-"
 	if b.Device != nil {
 		device = *b.Device
 	}
 	if b.Seq != nil {
 		seq = fmt.Sprint(*b.Seq)
 	}
-	return fmt.Sprintf("%s beats %s %s idle %s hidden %t device %s seq %s as %q doing %v",
-		b.User, b.Session, b.State, b.IdleFor, b.Hidden, device, seq, b.Profile.Name, b.Doing)
+	if b.Rooms != nil {
+		rooms = fmt.Sprintf("%q", *b.Rooms)
+	}
+	return fmt.Sprintf("%s beats %s %s idle %s hidden %t device %s seq %s as %q doing %v in %s",
+		b.User, b.Session, b.State, b.IdleFor, b.Hidden, device, seq, b.Profile.Name, b.Doing, rooms)
 }
 
 // play runs a history on a store and writes down everything that could be seen of it.

@@ -117,7 +117,12 @@ type teller struct {
 	start time.Time // of the store's clock
 	lines []string
 	folds map[string]presence.Record // what the changes alone make of each user
+	last  map[string]presence.Record // what was read of each user at the last look
+	since presence.Version           // a moment between the last look and what came after it
 }
+
+// stranger is a viewer to whom nobody has a relation.
+const stranger = "a stranger"
 
 func newTeller(t testing.TB, fx Fixture, users []string) *teller {
 	t.Helper()
@@ -125,10 +130,13 @@ func newTeller(t testing.TB, fx Fixture, users []string) *teller {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tl := &teller{t: t, fx: fx, start: records[0].AsOf.Time(), folds: map[string]presence.Record{}}
+	tl := &teller{
+		t: t, fx: fx, start: records[0].AsOf.Time(), folds: map[string]presence.Record{}, last: map[string]presence.Record{},
+	}
 	for _, r := range records {
 		tl.folds[r.User] = r
 	}
+	tl.looked(records)
 	return tl
 }
 
@@ -152,7 +160,7 @@ func (tl *teller) listen() {
 // look writes down what everybody sees of everybody, and checks that the changes alone would have shown the same.
 func (tl *teller) look(users []string) {
 	tl.t.Helper()
-	for _, viewer := range append([]string{"a stranger"}, users...) {
+	for _, viewer := range append([]string{stranger}, users...) {
 		records, err := tl.fx.Store.Lookup(tl.t.Context(), viewer, users)
 		if err != nil {
 			tl.t.Fatal(err)
@@ -164,13 +172,19 @@ func (tl *teller) look(users []string) {
 			if fold := tl.folds[r.User]; r.RelatedAt != fold.RelatedAt {
 				tl.t.Fatalf("the last change to a relation of %s was at %d by the changes, at %d by Lookup", r.User, fold.RelatedAt, r.RelatedAt)
 			}
-			read, told := tl.view(r.ViewFor(viewer, r.AsOf)), tl.view(tl.folds[r.User].ViewFor(viewer, r.AsOf))
+			read, told := tl.seen(r, viewer, r.AsOf), tl.seen(tl.folds[r.User], viewer, r.AsOf)
 			if read != told {
 				tl.t.Fatalf("to %s the changes show %s\nLookup shows      %s", viewer, told, read)
 			}
 			tl.say("  to %s %s", viewer, read)
 		}
 	}
+	tl.index(users)
+}
+
+// seen is all that a viewer sees of a user.
+func (tl *teller) seen(r presence.Record, viewer string, now presence.Version) string {
+	return tl.view(r.ViewFor(viewer, now)) + " " + tl.meets(r, viewer, now)
 }
 
 func (tl *teller) view(v presence.View) string {
@@ -211,6 +225,10 @@ func (tl *teller) facts(facts []presence.Fact) string {
 			out = append(out, fmt.Sprintf("custom(%s%s until=%s)", f.Text, f.Emoji, tl.at(f.Until)))
 		case presence.Activity:
 			out = append(out, fmt.Sprintf("activity(%s %s %s %s since=%s until=%s)", f.Session, f.Type, f.Target, f.Label, tl.at(f.Since), tl.at(f.Until)))
+		case presence.Membership:
+			out = append(out, fmt.Sprintf("membership(%s %s)", f.Session, tl.stays(f.Stays)))
+		case presence.Mark:
+			out = append(out, fmt.Sprintf("mark(%s/%s at %s member=%t until=%s)", f.Room, f.Thread, f.Session, f.Member, tl.at(f.Until)))
 		case presence.Privacy:
 			out = append(out, fmt.Sprintf("privacy(%s %s %s %s)", f.Online, f.LastSeen, f.Activity, f.Typing))
 		case presence.Invisibility:
@@ -227,6 +245,14 @@ func (tl *teller) facts(facts []presence.Fact) string {
 	return " " + strings.Join(out, " ")
 }
 
+func (tl *teller) stays(stays []presence.Stay) string {
+	var out []string
+	for _, s := range stays {
+		out = append(out, s.Room+" since "+tl.at(s.Since.Time()))
+	}
+	return strings.Join(out, ", ")
+}
+
 func (tl *teller) hiding(h presence.Hiding) string {
 	return fmt.Sprintf("on=%t at=%s seen=%s %s", h.On, tl.at(h.At), tl.at(h.Seen), h.Profile.Name)
 }
@@ -240,6 +266,8 @@ func outcome(err error) string {
 		return "too many"
 	case errors.Is(err, presence.ErrNoSession):
 		return "no session"
+	case errors.Is(err, presence.ErrTooManyRooms):
+		return "too many rooms"
 	}
 	return err.Error()
 }

@@ -1,17 +1,23 @@
 -- amend: set what was made of the user's record as it was read, unless it has changed since.
---   KEYS  meta, beats, left, the user's facts, his settings
+--   KEYS  meta, beats, left, rooms, the user's facts, his settings
 --   ARGV  lane, user, cause, version of the last change to his facts as read, the same of his settings, how long the facts are to be kept ms;
---         for each fact: facts, settings or void (a setting that is no more), field, value with %v where the version of this change goes
+--         and any number of these, three ARGV each, with %v where the version of this change goes:
+--           facts, settings; field; value        to be set, and told
+--           gone, void; field; value             a fact, or a setting, that is no more: told all the same
+--           silent; field; value                 a setting that concerns scripts alone
+--           come, go; entry of the index of rooms; -
+--           blinds; room; -                      he goes out of somebody's sight there
+--           types; room; until when the user may be typing there ms (0: he is not)
 --   returns  {amended; µs; epoch; seq; version; facts; settings}, or {conflict}
 
-local u, settings = KEYS[4], KEYS[5]
+local u, settings = KEYS[5], KEYS[6]
 local user, cause, kept = ARGV[2], ARGV[3], tonumber(ARGV[6])
 
 if (redis.call('HGET', u, 'v') or '0') ~= ARGV[4] or (redis.call('HGET', settings, 'v') or '0') ~= ARGV[5] then
   return {'conflict'}
 end
 
--- A session's activity is no more what its beats say: the next of them is to miss, and say it anew.
+-- A session's activity, or where it is, is no more what its beats say: the next of them is to miss, and say it anew.
 local function unsettle(id)
   local packed = redis.call('HGET', u, 's:' .. id)
   local session = packed and split(packed)
@@ -37,18 +43,32 @@ local function write(key)
   return key
 end
 
+local come, go = {}, {}
+local does = {
+  facts = function(field, value) redis.call('HSET', write(u), field, value) end,
+  gone = function(field) redis.call('HDEL', write(u), field) end,
+  settings = function(field, value) redis.call('HSET', write(settings), field, value) end,
+  void = function(field) redis.call('HDEL', write(settings), field) end,
+}
+local quietly = {
+  silent = function(field, value) redis.call('HSET', settings, field, value) end,
+  come = function(entry) come[#come + 1] = entry end,
+  go = function(entry) go[#go + 1] = entry end,
+  blinds = function(room) note_gone(room, user, version) end,
+  types = function(room, ends) note_typing(room, user, tonumber(ends)) end,
+}
 for i = 7, #ARGV, 3 do
-  local where, field, value = ARGV[i], ARGV[i + 1], string.gsub(ARGV[i + 2], '%%v', version)
-  if where == 'facts' then
-    redis.call('HSET', write(u), field, value)
-    if string.sub(field, 1, 2) == 'a:' then unsettle(string.sub(field, 3)) end
-  elseif where == 'settings' then
-    redis.call('HSET', write(settings), field, value)
+  local what, field, value = ARGV[i], ARGV[i + 1], string.gsub(ARGV[i + 2], '%%v', version)
+  if quietly[what] then
+    quietly[what](field, value)
   else
-    redis.call('HDEL', write(settings), field)
+    does[what](field, value)
+    lines[#lines + 1] = field .. '=' .. value
+    local kind = string.sub(field, 1, 2)
+    if kind == 'a:' or kind == 'm:' then unsettle(string.sub(field, 3)) end
   end
-  lines[#lines + 1] = field .. '=' .. value
 end
+reindex(user, version, come, go)
 publish(keys, version, cause, user, lines)
 if written[u] then keep(u, kept) end
 return answer_whole('amended', u, settings)

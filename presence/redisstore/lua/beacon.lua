@@ -1,5 +1,5 @@
 -- beacon: tell the lane how far it is and what time it is there, unless somebody just did.
---   KEYS  meta, beats, left
+--   KEYS  meta, beats, left, rooms
 --   ARGV  lane, time since the last beacon under which nothing is told µs
 --   returns  µs
 

@@ -1,17 +1,19 @@
 -- beat: take one heartbeat, whatever it brings.
---   KEYS  meta, beats, left, the user's facts, his settings where the record is wanted
+--   KEYS  meta, beats, left, rooms, the user's facts, his settings
 --   ARGV  lane, user, session, says (fingerprint of all that the beat says), ttl ms, state, idle 0 or 1, idle for ms, hidden 0 or 1,
 --         device (empty: none), 1 where the beat names a device, number or empty, profile, fingerprint of the profile, instance,
---         sessions that the user may have, 1 where the plain command was tried before, activity (empty: what it was), ttl of the activity ms
+--         sessions that the user may have, 1 where the plain command was tried before, activity (empty: what it was), ttl of the activity ms,
+--         rooms (|room|room…, by name; -: those that it was in), 1 where the record is wanted
 --   returns  {old, many, steady or changed; µs; epoch; seq; version; facts and settings where wanted}
 
-local u, settings = KEYS[4], KEYS[5]
+local u, settings = KEYS[5], KEYS[6]
 local user, id, says, ttl = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local state, idle, idle_for, hidden = ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9]
 local device, named, number = ARGV[10], ARGV[11] == '1', tonumber(ARGV[12])
 local profile, profile_says, instance, may = ARGV[13], ARGV[14], ARGV[15], tonumber(ARGV[16])
 local tried = ARGV[17] == '1'
 local doing, doing_ttl = ARGV[18], tonumber(ARGV[19])
+local names, wanted = ARGV[20], ARGV[21] == '1' and settings
 
 local packed = redis.call('HGET', u, 's:' .. id)
 local session = packed and split(packed)
@@ -25,10 +27,11 @@ end
 -- The plain command may have stored this very number, and not have known that it did all there was to do.
 local ours = tried and session and session[SAYS] == says and session[LEFT_AT] == '' and number == highest
 if number and highest and number <= highest and not ours then
-  return answer('old', u, settings)
+  return answer('old', u, wanted)
 end
 
 local shown, new_profile = true, true
+local come, go = {}, {} -- rooms that the session comes into and goes out of
 if session then
   local m = member(session, id, user)
   redis.call('ZREM', session[LEFT_AT] == '' and BEATS or LEFT, m, '#' .. m)
@@ -41,11 +44,12 @@ else
     if string.sub(fields[i], 1, 2) == 's:' then live = live + 1 end
   end
   if live >= may then
-    return answer('many', u, settings)
+    return answer('many', u, wanted)
   end
   redis.call('HDEL', u, 't:' .. id)
   highest = nil
-  session = {'', '', '', '0', '', '', int(MS), '0', '', '', '', '', '', '', ''}
+  come[1] = '' -- presence.Everywhere
+  session = {'', '', '', '0', '', '', int(MS), '0', '', '', '', '', '', '', '', ''}
 end
 
 -- The newest input is fixed at the change to away.
@@ -58,6 +62,7 @@ elseif not was_away then
 end
 session[HIDDEN], session[TTL], session[INSTANCE] = hidden, int(ttl), instance
 session[SAYS], session[PROFILE] = says, profile_says
+if session[LEFT_AT] ~= '' then session[RETURNS] = int((tonumber(session[RETURNS]) or 0) + 1) end
 session[LEFT_AT], session[LAST_BEAT], session[LAST_INPUT] = '', '', ''
 number = number or highest
 session[SEQ] = number and int(number) or ''
@@ -93,6 +98,37 @@ if doing ~= '' then -- presence.Record.Does
   end
 end
 
+if names ~= '-' then -- presence.Record.SetRooms
+  local was, is = split(redis.call('HGET', u, 'm:' .. id) or ''), split(names)
+  local since, still = {}, {}
+  for i = 2, #was, 2 do since[was[i]] = was[i + 1] end
+  for i = 2, #is do
+    still[is[i]] = true
+    if not since[is[i]] then come[#come + 1] = is[i] end
+  end
+  for i = 2, #was, 2 do
+    if not still[was[i]] then go[#go + 1] = was[i] end
+  end
+  if #go > 0 or #is - 1 ~= (#was - 1) / 2 then
+    version = version or next_version()
+    local stays = {version}
+    for i = 2, #is do
+      stays[#stays + 1] = is[i]
+      stays[#stays + 1] = since[is[i]] or version
+    end
+    local packed_stays = pack(stays)
+    redis.call('HSET', u, 'm:' .. id, packed_stays) -- an empty one too: it tells from what was lost
+    facts[#facts + 1] = 'm:' .. id .. '=' .. packed_stays
+  end
+end
+if #come > 0 or #go > 0 then
+  local all, apart = seen_by(settings)
+  if all or apart then
+    local elsewhere = #go > 0 and besides(u, id)
+    reindex(user, version, entries(user, id, come, {}, all, apart), entries(user, id, go, elsewhere, all, apart))
+  end
+end
+
 local m = member(session, id, user)
 local score = int((MS + ttl) * GRAIN + math.min(math.floor(idle_for / IDLE_MS), GRAIN - 1))
 if number then
@@ -105,4 +141,4 @@ keep(u, KEPT)
 if version then
   publish({u}, version, 'beat', user, facts)
 end
-return answer(version and 'changed' or 'steady', u, settings)
+return answer(version and 'changed' or 'steady', u, wanted)

@@ -1,8 +1,8 @@
 -- leave: start the grace of a session. One that has left already, or is not there, stays as it is.
---   KEYS  meta, beats, left, the user's facts
+--   KEYS  meta, beats, left, rooms, the user's facts, his settings
 --   ARGV  lane, user, session, grace ms (0: it ends at once)
 
-local u = KEYS[4]
+local u, settings = KEYS[5], KEYS[6]
 local user, id, grace = ARGV[2], ARGV[3], tonumber(ARGV[4])
 
 local packed = redis.call('HGET', u, 's:' .. id)
@@ -11,7 +11,7 @@ if not session or session[LEFT_AT] ~= '' then return end
 
 local beat, input = last_heard(session, id, user)
 if grace <= 0 then
-  end_session(u, user, id, session, 'leave', MS, input)
+  end_session(u, settings, user, id, session, 'leave', MS, input)
   return
 end
 

@@ -1,11 +1,13 @@
 -- prelude: what every script begins with, after clock.lua.
---   KEYS[1..3]  meta, beats and left of one partition; the user's keys follow where a script is about one user
+--   KEYS[1..4]  meta, beats, left and rooms of one partition; the user's keys follow where a script is about one user
 --   ARGV[1]     the channel of the partition's lane
--- All keys of a partition share a hash tag, so that sweep may derive the keys of the users that it finds in beats.
+-- All keys of a partition share a hash tag, so that keys may be derived: by sweep those of the users that it finds in beats, by all scripts those
+-- of single rooms, which do not last.
 --
 -- Numbers leave Lua through int(): tostring() would round them to 14 digits.
 
-local META, BEATS, LEFT, LANE = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
+local META, BEATS, LEFT, ROOMS, LANE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[1]
+local PREFIX = string.sub(META, 1, -5)
 local MS = math.floor(US / 1000)
 local KEPT = 2592000000 -- 30 days in ms: how long facts outlive the last write
 local UNSWEPT = 4102444800000 -- hold of an epoch that no sweep has seen yet; the sweep sets the true one
@@ -17,7 +19,7 @@ local SEQ_BASE = 9007199254740992
 
 -- The parts of a session's field, in order. Readers ignore further parts, and writers keep them.
 local STATE, IDLE, DEVICE, VERSION, HIDDEN, TTL, STARTED, INPUT = 1, 2, 3, 4, 5, 6, 7, 8
-local SEQ, INSTANCE, SAYS, PROFILE, LEFT_AT, LAST_BEAT, LAST_INPUT = 9, 10, 11, 12, 13, 14, 15
+local SEQ, INSTANCE, SAYS, PROFILE, LEFT_AT, LAST_BEAT, LAST_INPUT, RETURNS = 9, 10, 11, 12, 13, 14, 15, 16
 
 local function int(n) return string.format('%.0f', n) end
 
@@ -55,14 +57,19 @@ local function begin_epoch(held)
   redis.call('HSET', META, 'epoch', int(epoch), 'seq', '0', 'ver', int(ver), 'held', int(held))
 end
 
+-- Gives a change its number, and tells it: what is the last of its lines.
+local function announce(kind, version, what)
+  if not epoch then begin_epoch(UNSWEPT) end
+  seq = seq + 1
+  redis.call('HSET', META, 'seq', int(seq), 'ver', version)
+  redis.call('PUBLISH', LANE, table.concat({'1', kind, int(epoch), int(seq), version, what}, '\n'))
+end
+
 -- Announces a change together with making it. keys are those of the user's that it has written: each tells in v the version of its last
 -- change, by which amend knows that nothing has come between.
 local function publish(keys, version, cause, user, facts)
   for i = 1, #keys do redis.call('HSET', keys[i], 'v', version) end
-  if not epoch then begin_epoch(UNSWEPT) end
-  seq = seq + 1
-  redis.call('HSET', META, 'seq', int(seq), 'ver', version)
-  redis.call('PUBLISH', LANE, table.concat({'1', 'c', int(epoch), int(seq), version, cause, user, table.concat(facts, '\n')}, '\n'))
+  announce('c', version, table.concat({cause, user, table.concat(facts, '\n')}, '\n'))
 end
 
 -- Tells how far the lane is and what time it is there. All later changes have a greater version than the one that it tells.
@@ -115,41 +122,4 @@ local function highest_seq(session, id, user)
   local score = tonumber(redis.call('ZSCORE', BEATS, '#' .. member(session, id, user)))
   if score then return score + SEQ_BASE end
   return tonumber(session[SEQ])
-end
-
--- At most 20 tombstones a user: whoever makes more sessions than that has no late beats of the oldest.
-local function bury(u, id, number)
-  local graves = {}
-  local fields = redis.call('HKEYS', u)
-  for i = 1, #fields do
-    if string.sub(fields[i], 1, 2) == 't:' then graves[#graves + 1] = fields[i] end
-  end
-  if #graves >= 20 then
-    local values, oldest, age = redis.call('HMGET', u, unpack(graves)), nil, nil
-    for i = 1, #graves do
-      local at = tonumber(split(values[i])[2]) or 0
-      if not age or at < age then oldest, age = graves[i], at end
-    end
-    redis.call('HDEL', u, oldest)
-  end
-  redis.call('HSET', u, 't:' .. id, int(number) .. '|' .. int(ver))
-end
-
--- Takes a session out and announces it. at is when it was last heard of, for others to see; input its newest input; both ms.
-local function end_session(u, user, id, session, cause, at, input)
-  local number = highest_seq(session, id, user)
-  local m = member(session, id, user)
-  redis.call('ZREM', BEATS, m, '#' .. m)
-  redis.call('ZREM', LEFT, m)
-  redis.call('HDEL', u, 's:' .. id, 'a:' .. id)
-  local version = next_version()
-  if number then bury(u, id, number) end
-  local seen = split(redis.call('HGET', u, 'e') or '0|0|0')
-  seen[1] = int(math.max(tonumber(seen[1]), at))
-  seen[2] = int(math.max(tonumber(seen[2]), input))
-  seen[3] = version
-  local packed = pack(seen)
-  redis.call('HSET', u, 'e', packed)
-  keep(u, KEPT)
-  publish({u}, version, cause, user, {'t:' .. id .. '=', 'e=' .. packed})
 end

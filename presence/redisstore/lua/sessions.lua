@@ -1,10 +1,10 @@
 -- sessions: read one record, and what steady beats have moved without telling.
---   KEYS  meta, beats, left, the user's facts, his settings
+--   KEYS  meta, beats, left, rooms, the user's facts, his settings
 --   ARGV  lane, user
 --   returns  {read; µs; epoch; seq; version; facts; settings; for each session its id, last beat ms, newest input ms, deadline ms, number
 --           or empty}
 
-local u, settings = KEYS[4], KEYS[5]
+local u, settings = KEYS[5], KEYS[6]
 local user = ARGV[2]
 
 local out = answer_whole('read', u, settings)

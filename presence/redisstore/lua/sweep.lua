@@ -1,12 +1,11 @@
 -- sweep: end the sessions whose deadline has passed. Any number of instances may sweep: whoever claims a session also tells its end.
 -- A partition whose last sweep is too long ago, or in the future, was away, or is not the one that it was: it begins a new epoch and
 -- is held, so that its silence counts against nobody.
---   KEYS  meta, beats, left
+--   KEYS  meta, beats, left, rooms
 --   ARGV  lane, limit of the time between two sweeps µs, length of a hold ms, sessions to claim at most
 --   returns  {µs; number of sessions claimed}
 
 local limit, hold, most = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local USERS = string.sub(META, 1, -5) .. 'u:' -- the prefix of meta
 local MISSING = 600000 -- 10 min in ms
 
 -- Another process, or the same one started again, has another past.
@@ -27,13 +26,11 @@ elseif not epoch or not tick or math.abs(US - tick) > limit or meta[3] ~= proces
   begin_epoch(held)
   publish_beacon()
 end
-if not tick or math.floor(tick / 3600000000) ~= math.floor(US / 3600000000) then
-  for i = 1, 3 do redis.call('PEXPIRE', KEYS[i], int(KEPT)) end
-end
+for i = 1, 4 do keep(KEYS[i], KEPT) end -- each time: a key that has come since the last one has no end yet
 
 local function claim(key, entry, grain)
   local says, id, user = string.sub(entry, 1, 11), string.match(entry, '^([^:]*):(.*)$', 12)
-  local u = USERS .. user
+  local u, settings = PREFIX .. 'u:' .. user, PREFIX .. 's:' .. user
   local packed = redis.call('HGET', u, 's:' .. id)
   if not packed then
     -- His facts were lost; or his slot is moving to another node, and they are not where this is. So look again in a while.
@@ -47,9 +44,9 @@ local function claim(key, entry, grain)
   end
   local beat, input = last_heard(session, id, user)
   if key == LEFT then
-    end_session(u, user, id, session, 'leave', tonumber(session[LEFT_AT]), input)
+    end_session(u, settings, user, id, session, 'leave', tonumber(session[LEFT_AT]), input)
   else
-    end_session(u, user, id, session, 'lapse', beat, input)
+    end_session(u, settings, user, id, session, 'lapse', beat, input)
   end
 end
 

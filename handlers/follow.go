@@ -1,0 +1,250 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/presently/presently/api"
+	"github.com/presently/presently/presence"
+	"github.com/presently/presently/sse"
+)
+
+// followers are the streams that show subscriptions here, and follow their changes.
+type followers struct {
+	mu sync.Mutex // guards what follows
+	of map[string]map[chan struct{}]bool
+}
+
+// enter makes a channel that holds a token whenever the subscription may have changed.
+func (f *followers) enter(id string) chan struct{} {
+	changed := make(chan struct{}, 1)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.of[id] == nil {
+		f.of[id] = map[chan struct{}]bool{}
+	}
+	f.of[id][changed] = true
+	return changed
+}
+
+func (f *followers) leave(id string, changed chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.of[id], changed)
+	if len(f.of[id]) == 0 {
+		delete(f.of, id)
+	}
+}
+
+// tell has the streams of the subscriptions that are meant look at them again.
+func (f *followers) tell(meant func(id string) bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for id, streams := range f.of {
+		if !meant(id) {
+			continue
+		}
+		for changed := range streams {
+			nudge(changed)
+		}
+	}
+}
+
+func nudge(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// Subscribed implements presence.Listener.
+func (f *feed) Subscribed(id string) {
+	f.followers.mu.Lock()
+	defer f.followers.mu.Unlock()
+	for changed := range f.followers.of[id] {
+		nudge(changed)
+	}
+}
+
+// SubscriptionsMissed implements presence.Listener.
+func (f *feed) SubscriptionsMissed(lane int) {
+	f.followers.tell(func(id string) bool { return f.subscriptionLane(id) == lane })
+}
+
+// readAgainAfter is how long to wait before a subscription is read again that could not be read.
+const readAgainAfter = 250 * time.Millisecond
+
+// follow brings a stream in line with its subscription whenever that changes, wherever it was changed, until what it returns is called.
+func (s *Server) follow(ctx context.Context, v *viewing, o opening, end *ending) (stop func()) {
+	changed := s.feed.followers.enter(o.subscription)
+	nudge(changed) // it may have changed since it was read
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	f := follower{s, v, end, o.watchList, o.version}
+	go func() {
+		defer close(done)
+		f.run(ctx, o.subscription, changed)
+	}()
+	return func() {
+		s.feed.followers.leave(o.subscription, changed)
+		cancel()
+		<-done
+	}
+}
+
+// follower is what a stream shows of its subscription as yet. One goroutine has it.
+type follower struct {
+	*Server
+	v       *viewing
+	end     *ending
+	list    watchList
+	version presence.Version
+}
+
+func (f *follower) run(ctx context.Context, id string, changed chan struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+		if err := f.look(ctx, id); err != nil && ctx.Err() == nil {
+			f.log.DebugContext(ctx, "subscription not followed", "error", err)
+			time.AfterFunc(readAgainAfter, func() { nudge(changed) })
+		}
+	}
+}
+
+func (f *follower) look(ctx context.Context, id string) error {
+	sub, err := f.tracker.Subscription(ctx, id)
+	if errors.Is(err, presence.ErrNoSubscription) || err == nil && sub.Ended {
+		f.v.stream.End(f.gone())
+		return nil
+	}
+	if err != nil || sub.Version == f.version {
+		return err
+	}
+	f.end.set(sub.Expires)
+	if err := f.apply(ctx, watchListOf(sub)); err != nil {
+		return err
+	}
+	f.version = sub.Version
+	return nil
+}
+
+// gone is the end of a stream whose subscription was ended.
+func (f *follower) gone() sse.Event {
+	gone := errGone()
+	known, final := problems[gone.code], true
+	return sse.Event{Name: "problem", Data: encode(api.Problem{
+		Type: "/docs#problem-" + string(gone.code), Title: known.title, Status: int32(known.status),
+		Code: gone.code, Detail: gone.detail, RequestID: randomID(), Final: &final,
+	})}
+}
+
+// apply makes the stream show a new list. What is added comes in a snapshot of its own.
+func (f *follower) apply(ctx context.Context, list watchList) error {
+	where, err := f.newPlace(ctx, f.v.reader, list)
+	if err != nil {
+		return err
+	}
+	f.v.place.Store(where)
+	f.v.unwatchUsers(without(f.list.users, list.users))
+	f.v.unwatchRooms(without(f.list.rooms, list.rooms))
+	f.list.users, f.list.rooms = both(f.list.users, list.users), both(f.list.rooms, list.rooms)
+	if f.list.quiet && !list.quiet {
+		f.v.stream.Live(f.catchUp)
+	}
+	if !f.list.quiet && list.quiet {
+		f.v.stream.Quiet()
+	}
+	f.list.quiet = list.quiet
+	return f.add(ctx, list)
+}
+
+// add shows what is new in a list. Where not all of that can be done now, it shows what can.
+func (f *follower) add(ctx context.Context, list watchList) error {
+	users, rooms := without(list.users, f.list.users), without(list.rooms, f.list.rooms)
+	err := f.v.watchUsers(ctx, users, func(*presence.Entry) {})
+	if err != nil {
+		return err
+	}
+	f.list.users = append(f.list.users, users...)
+	shown := 0
+	for ; shown < len(rooms) && err == nil; shown++ {
+		if err = f.v.watchRooms(ctx, rooms[shown:shown+1]); err == nil {
+			f.list.rooms = append(f.list.rooms, rooms[shown])
+		}
+	}
+	if keys := keysOf(users, rooms[:shown]); len(keys) > 0 {
+		f.v.stream.Resnapshot(keys, f.added)
+	}
+	return err
+}
+
+func keysOf(users, rooms []string) []sse.Key {
+	keys := make([]sse.Key, 0, len(users)+2*len(rooms))
+	for _, u := range users {
+		keys = append(keys, userKey(u))
+	}
+	for _, room := range rooms {
+		keys = append(keys, roomKey(room), typingKey(room))
+	}
+	return keys
+}
+
+// added is the snapshot of what was added to the list.
+func (f *follower) added(news []sse.News, cursor string) []sse.Event {
+	var shows snapshotContent
+	for _, n := range news {
+		if n.Frame == nil && n.Key.Kind == kindUser {
+			n.Frame = f.v.first(n.Key.ID).frame // he was shown already, in a room
+		}
+		if n.Frame != nil {
+			shows.add(n.Key, n.Frame)
+		}
+	}
+	return shows.events(api.SnapshotScopeAdded, cursor)
+}
+
+// catchUp is what a page that was hidden has missed.
+func (f *follower) catchUp(news []sse.News, cursor string) []sse.Event {
+	var shows snapshotContent
+	for _, n := range news {
+		shows.add(n.Key, n.Frame)
+	}
+	if shows.empty() {
+		return nil
+	}
+	return shows.events(api.SnapshotScopeChanged, cursor)
+}
+
+// without are the elements of a list that are not in another.
+func without(list, other []string) []string {
+	return pick(list, other, false)
+}
+
+// both are the elements of a list that are in another too.
+func both(list, other []string) []string {
+	return pick(list, other, true)
+}
+
+func pick(list, other []string, in bool) []string {
+	set := make(map[string]bool, len(other))
+	for _, x := range other {
+		set[x] = true
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(x string) bool { return set[x] != in })
+}
+
+// watchListOf is what a subscription shows.
+func watchListOf(sub presence.Subscription) watchList {
+	list := watchList{users: sub.Users, rooms: sub.Rooms, quiet: sub.Quiet}
+	for _, kind := range sub.Events {
+		list.wants.add(api.EventKind(kind))
+	}
+	return list
+}

@@ -1,0 +1,137 @@
+package redisstore
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/presently/presently/presence"
+)
+
+// PutSubscription implements presence.Store.
+func (s *Store) PutSubscription(ctx context.Context, sub presence.Subscription) (presence.Version, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	lane := s.SubscriptionLane(sub.ID)
+	kept := sub.Expires.Add(presence.SubscriptionKept).UnixMilli()
+	args := append([]any{sub.ID, int64(sub.Version), kept}, subscriptionFields(sub)...)
+	reply, err := s.run(ctx, s.call(lane, s.scripts.subscription, []string{s.partitions[lane].subscription(sub.ID)}, args...))
+	if err != nil {
+		return 0, unavailable("subscription", err)
+	}
+	a := newAnswer(reply)
+	if a.text() == "conflict" {
+		return 0, presence.ErrSubscriptionChanged
+	}
+	version := presence.Version(a.number())
+	if a.err != nil {
+		return 0, unavailable("subscription", a.err)
+	}
+	return version, nil
+}
+
+// Subscription implements presence.Store.
+func (s *Store) Subscription(ctx context.Context, id string) (presence.Subscription, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	read := newCommand(ctx, "hgetall", s.partitions[s.SubscriptionLane(id)].subscription(id))
+	if err := s.send(ctx, []command{read}); err != nil {
+		return presence.Subscription{}, unavailable("subscription", err)
+	}
+	fields, err := stringMap(read)
+	if err != nil {
+		return presence.Subscription{}, unavailable("subscription", err)
+	}
+	if len(fields) == 0 {
+		return presence.Subscription{}, presence.ErrNoSubscription
+	}
+	return subscription(id, fields), nil
+}
+
+// stringMap reads a hash, which comes as a list or as a map.
+func stringMap(c command) (map[string]string, error) {
+	reply, err := c.Result()
+	if err != nil {
+		return nil, err
+	}
+	a := newAnswer(reply)
+	fields := map[string]string{}
+	for len(a.items) > 0 && a.err == nil {
+		name := a.text()
+		fields[name] = a.text()
+	}
+	return fields, a.err
+}
+
+// subscriptionFields are the fields of a subscription's hash with their values: what subscription reads. Its version is given by the script.
+func subscriptionFields(s presence.Subscription) []any {
+	var quiet, ended, expires packed
+	quiet.flag(s.Quiet)
+	ended.flag(s.Ended)
+	expires.time(s.Expires)
+	fields := []any{
+		"user", escape(s.User), "ticket", escape(s.Ticket), "quiet", quiet.String(), "ended", ended.String(), "expires", expires.String(),
+	}
+	for _, l := range []struct {
+		name string
+		list []string
+	}{{"users", s.Users}, {"rooms", s.Rooms}, {"events", s.Events}, {"grants", s.Grants}} {
+		if l.list != nil { // to have none granted is not to have all granted
+			fields = append(fields, l.name, packList(l.list))
+		}
+	}
+	return fields
+}
+
+func subscription(id string, fields map[string]string) presence.Subscription {
+	part := func(name string) *parts { return new(parts(fields[name])) }
+	list := func(name string) []string {
+		packed, there := fields[name]
+		if !there {
+			return nil
+		}
+		return unpackList(packed)
+	}
+	return presence.Subscription{
+		ID: id, User: part("user").text(), Ticket: part("ticket").text(), Quiet: part("quiet").flag(), Ended: part("ended").flag(),
+		Expires: part("expires").time(), Version: part("version").version(),
+		Users: list("users"), Rooms: list("rooms"), Events: list("events"), Grants: list("grants"),
+	}
+}
+
+// packList makes one value of texts. Each begins with a separator, so that one empty text is another than none.
+func packList(texts []string) string {
+	var b strings.Builder
+	for _, t := range texts {
+		b.WriteString("|" + escape(t))
+	}
+	return b.String()
+}
+
+func unpackList(packed string) []string {
+	texts := strings.Split(packed, "|")[1:]
+	for i, t := range texts {
+		texts[i] = unescape(t)
+	}
+	return texts
+}
+
+// streamsCount is how long an instance's number of streams counts: instances tell theirs more often.
+const streamsCount = 10 * time.Second
+
+// CountStreams implements presence.Store.
+func (s *Store) CountStreams(ctx context.Context, instance string, streams int) (all int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	c := s.call(0, s.scripts.streams, []string{s.partitions[0].streams()}, instance, streams, streamsCount.Milliseconds())
+	reply, err := s.run(ctx, c)
+	if err != nil {
+		return 0, unavailable("count streams", err)
+	}
+	text, _ := reply.(string)
+	if all, err = strconv.Atoi(text); err != nil {
+		return 0, unavailable("count streams", err)
+	}
+	return all, nil
+}

@@ -1,0 +1,61 @@
+package presence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"time"
+)
+
+const (
+	// subscriptionTries is how often a change is made anew because something came between. Each failure is somebody else's success.
+	subscriptionTries = 50
+	// subscriptionPause bounds the pause before the next try, which is random, so that those who met do not meet again.
+	subscriptionPause = 10 * time.Millisecond
+)
+
+var errSubscriptionContended = fmt.Errorf("%w: others changed the subscription each time", ErrUnavailable)
+
+// Live reports whether the subscription may be used at a moment.
+func (s Subscription) Live(now time.Time) bool { return !s.Ended && now.Before(s.Expires) }
+
+// AmendSubscription makes of a subscription what change makes of it, and returns that: no other change comes between. change may be called more than
+// once, and must not touch what the lists that it is given hold. Where nothing is different in the end, nothing is stored or announced.
+func (t *Tracker) AmendSubscription(ctx context.Context, id string, change func(Subscription) (Subscription, error)) (Subscription, error) {
+	for try := range subscriptionTries {
+		if err := pauseBefore(ctx, try); err != nil {
+			return Subscription{}, err
+		}
+		before, err := t.Subscription(ctx, id)
+		if err != nil {
+			return Subscription{}, err
+		}
+		after, err := change(before)
+		if err != nil {
+			return Subscription{}, err
+		}
+		if reflect.DeepEqual(after, before) {
+			return before, nil
+		}
+		after.Version, err = t.PutSubscription(ctx, after)
+		if !errors.Is(err, ErrSubscriptionChanged) {
+			return after, err
+		}
+	}
+	return Subscription{}, errSubscriptionContended
+}
+
+// pauseBefore waits a little before each try but the first.
+func pauseBefore(ctx context.Context, try int) error {
+	if try == 0 {
+		return nil
+	}
+	select {
+	case <-time.After(rand.N(min(time.Duration(try)*time.Millisecond, subscriptionPause))):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
