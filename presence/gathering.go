@@ -112,9 +112,6 @@ func (g *Gathering) gathered(listener Listener, missed uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.fresh, g.Crowded = missed, !g.all
-	if g.Crowded {
-		poke(g.crowds)
-	}
 	if !g.closed {
 		listener.Counted(g)
 	}
@@ -186,11 +183,12 @@ func (g *Gathering) has(user string) bool {
 	return g.Members[user] != nil
 }
 
-// takes reports whether a user who comes in becomes one of the Members. Whoever else comes into a crowd is known when it is counted.
-func (g *Gathering) takes(user string) bool {
+// takesAll reports whether everybody who comes in becomes one of the Members. Who else comes into a crowd is known when it is counted; its
+// readers are watched in any case.
+func (g *Gathering) takesAll() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return !g.closed && (g.all || g.readers[user] > 0)
+	return g.all && !g.closed
 }
 
 // unread ends what one stream of a reader began, and returns him where he need not be watched any more.

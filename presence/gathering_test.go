@@ -207,6 +207,19 @@ func TestARoomIsReadOnceForAllWhoComeAtOnce(t *testing.T) {
 	})
 }
 
+// The instance starts, and a room is watched before anything has been heard of the lane in which somebody comes.
+func TestWhoComesBeforeTheFirstBeaconIsSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLedger(2)
+		start(t, l.board.Run)
+		l.enters("a0", "lobby")
+		l.mustReadRoom(t, "lobby", "c0", "a0")
+		l.entersUnheard("b1", "lobby")
+		l.pass(1)
+		l.wantIn(t, "lobby", "c0", "a0 b1")
+	})
+}
+
 // What was written before somebody watched a room is shown to him, also where the lane has not told it yet.
 func TestWhoWatchesARoomThatIsWatchedWaitsForTheLane(t *testing.T) {
 	onLedger(t, func(t *testing.T, l *ledger) {
@@ -484,14 +497,26 @@ func TestACrowdIsCountedThoughNobodyComes(t *testing.T) {
 
 func TestNobodyIsWatchedForACrowdButWhomSomeSeeAndItsReaders(t *testing.T) {
 	onLedger(t, func(t *testing.T, l *ledger) {
-		l.crowd(4)
-		l.mustReadRoom(t, "lobby", "cat", "4")
+		l.crowd(3)
+		l.mustReadRoom(t, "lobby", "cat", "ada bob cy")
+		l.enters("dee", "lobby")
+		l.wantIn(t, "lobby", "cat", "4")
 		l.board.Changed(l.write("eve", saying("session-1", presence.Online), in("session-1", 0, "lobby"), hidFromOthers(true, 0), friend("cat", 0)))
 		l.hides("cat", true)
 		l.enters("cat", "lobby")
+		synctest.Wait()
+		l.linger()
+		l.set(func() { l.lookups = nil })
 		time.Sleep(presence.CountEvery)
 		l.wantIn(t, "lobby", "cat", "6")
 		l.wantIn(t, "lobby", "zoe", "4")
+		if got, want := l.asked(), []string{"room lobby", "eve"}; !slices.Equal(got, want) {
+			t.Errorf("asked for %q, want %q", got, want)
+		}
+		l.ear.forget()
+		time.Sleep(presence.CountEvery)
+		synctest.Wait()
+		l.ear.want(t, "lobby counted true 4")
 		if watched, pointing := l.board.Watched(); fmt.Sprint(slices.Sorted(slices.Values(watched))) != "[cat eve]" || pointing != nil {
 			t.Errorf("%q are watched, want cat and eve; %q point to the room in vain", watched, pointing)
 		}
@@ -521,6 +546,50 @@ func TestWhoComesWhileACrowdIsCountedIsNotMissed(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestWhoComesToACrowdIsToldItsNumberAsOfThen(t *testing.T) {
+	onLedger(t, func(t *testing.T, l *ledger) {
+		l.crowd(4)
+		l.mustReadRoom(t, "lobby", "cat", "4")
+		l.enters("eve", "lobby")
+		l.mustReadRoom(t, "lobby", "zoe", "5")
+	})
+}
+
+// Those who are watched anyway do something while a crowd is counted, and are more than make a crowd, though not all of it.
+func TestACrowdIsNotForgottenWhileItIsCounted(t *testing.T) {
+	onLedger(t, func(t *testing.T, l *ledger) {
+		l.crowd(4)
+		l.enters("eve", "lobby")
+		l.mustReadRoom(t, "lobby", "cat", "5")
+		l.mustWatch(t, "ada", "bob", "cy", "dee")
+		counted := ""
+		l.set(func() {
+			l.afterRoom = func() {
+				for _, u := range []string{"ada", "bob", "cy", "dee"} {
+					l.say(u, presence.Busy)
+				}
+				counted = l.seen("lobby", "cat")
+			}
+		})
+		time.Sleep(presence.CountEvery)
+		l.wantIn(t, "lobby", "cat", "5")
+		if counted != "5" {
+			t.Errorf("cat saw %q while the crowd was counted, want 5", counted)
+		}
+	})
+}
+
+func TestACrowdThatIsLeftBeforeItIsCountedLeavesNothing(t *testing.T) {
+	onLedger(t, func(t *testing.T, l *ledger) {
+		l.crowd(3)
+		l.mustReadRoom(t, "lobby", "cat", "ada bob cy")
+		l.enters("dee", "lobby")
+		l.wantIn(t, "lobby", "cat", "4")
+		l.board.UnwatchRoom("lobby", "cat")
+		l.wantNothingLeft(t)
+	})
 }
 
 // Several streams open while a crowd comes to be none: an older count must not follow a newer one.
