@@ -168,7 +168,10 @@ func (e *ear) move(lane int, head, expected presence.Head) {
 	}
 	e.store.memory[lane].epoch.Store(head.Epoch)
 	switch {
-	case h.head.Epoch != 0 && head.Epoch != h.head.Epoch:
+	case h.head.Epoch == 0:
+		e.store.memory[lane].settle(head.Epoch)
+		e.store.memory[lane].missed()
+	case head.Epoch != h.head.Epoch:
 		e.store.recaller.lost(lane)
 	case head != expected:
 		e.store.memory[lane].missed()

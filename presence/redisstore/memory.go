@@ -33,6 +33,7 @@ type laneMemory struct {
 	turned     int64            // when young was empty, in local µs; later by as long as the lane was not heard
 	heard      int64            // the lane's last beacon, in local µs
 	version    presence.Version // the greatest heard of
+	settled    int64            // the epoch in which all that was remembered has been offered back, or the first
 	unread     []string         // users whose hashes are to be read
 	notes      subscriptionMemory
 }
@@ -103,7 +104,7 @@ func (m *laneMemory) turn() {
 
 // ask has a user read whose hashes are not known, or not surely.
 func (m *laneMemory) ask(user string, r *remembered) {
-	if !r.queued && (r.doubt || !r.whole || !r.related) {
+	if !r.queued && r.unsure() {
 		r.queued = true
 		m.unread = append(m.unread, user)
 	}
@@ -319,10 +320,21 @@ func (m *laneMemory) toRead(most int) (users []string) {
 		m.unread = m.unread[1:]
 		if r := m.find(u); r != nil && r.queued {
 			r.queued = false
-			users = append(users, u)
+			if r.unsure() {
+				users = append(users, u)
+			}
 		}
 	}
 	return users
+}
+
+func (r *remembered) unsure() bool { return r.doubt || !r.whole || !r.related }
+
+// settle notes that what was remembered at the beginning of an epoch has been offered back.
+func (m *laneMemory) settle(epoch int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.settled = epoch
 }
 
 // unsure has users read again.
@@ -344,17 +356,23 @@ type told struct {
 	names           []string // the settings that were read; nil: all
 }
 
-// learn takes what was read of a user. lost says that Redis no longer has something that it had: then nothing is learnt.
+// learn takes what was read of a user. lost says that Redis no longer has something that it had: then nothing is learnt. Nor is anything learnt of who is
+// remembered, after data may have been lost, before all has been offered back: an old dump, too, has sessions that have not left.
 func (m *laneMemory) learn(user string, t told) (lost bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.find(user)
-	if r == nil || r.head.After(t.head) {
+	if r == nil || r.head.After(t.head) && t.head.Epoch == r.head.Epoch {
 		return false
 	}
 	facts, settings := newHash(t.facts, nil), newHash(t.settings, t.names)
 	if r.lacks(facts, settings, t.names == nil) {
 		return true
+	}
+	heard := m.epoch.Load()
+	if r.head.After(t.head) || heard != 0 && m.settled != t.head.Epoch && len(r.facts)+len(r.settings)+len(r.ended) > 0 {
+		m.ask(user, r)
+		return false
 	}
 	r.take(facts, settings, t.names == nil)
 	r.head, r.whole, r.doubt = t.head, true, false

@@ -89,6 +89,7 @@ func (s *Store) offerBack(ctx context.Context) {
 
 // recallLane offers all that is remembered of one lane.
 func (s *Store) recallLane(ctx context.Context, lane int) (users, taken int, err error) {
+	epoch := s.memory[lane].epoch.Load()
 	if err := s.recallSubscriptions(ctx, lane); err != nil {
 		return 0, 0, err
 	}
@@ -99,6 +100,7 @@ func (s *Store) recallLane(ctx context.Context, lane int) (users, taken int, err
 		}
 		users, taken = users+len(some), taken+n
 	}
+	s.memory[lane].settle(epoch)
 	return users, taken, nil
 }
 

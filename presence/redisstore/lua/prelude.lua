@@ -62,7 +62,7 @@ end
 local function announce(kind, version, what)
   if not epoch then begin_epoch(UNSWEPT) end
   seq = seq + 1
-  redis.call('HSET', META, 'seq', int(seq), 'ver', version)
+  redis.call('HSET', META, 'seq', int(seq), 'ver', int(ver))
   redis.call('PUBLISH', LANE, table.concat({'1', kind, int(epoch), int(seq), version, what}, '\n'))
 end
 

@@ -9,5 +9,5 @@ ver = math.max(ver, version)
 redis.call('DEL', key)
 redis.call('HSET', key, 'version', int(version), unpack(ARGV, 5))
 redis.call('PEXPIRE', key, int(kept - MS))
-announce('n', next_version(), id)
+announce('n', int(version), id)
 return 1
