@@ -24,6 +24,9 @@ var errContended = errors.New("others changed the user each time")
 
 // Amend implements presence.Store. It reads the record, lets change make of it what it will, and commits that where nothing has come between.
 func (s *Store) Amend(ctx context.Context, user string, cause presence.Cause, change presence.Amendment) (presence.Record, error) {
+	if err := s.health.refuse("amend", s.Lane(user)); err != nil {
+		return presence.Record{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	s.memory[s.Lane(user)].expect(user, "")

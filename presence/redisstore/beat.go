@@ -28,9 +28,13 @@ const (
 
 // Beat implements presence.Store.
 func (s *Store) Beat(ctx context.Context, b presence.Beat) (presence.Beaten, error) {
+	lane := s.Lane(b.User)
+	if err := s.health.refuse("beat", lane); err != nil {
+		return presence.Beaten{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	m := &s.memory[s.Lane(b.User)]
+	m := &s.memory[lane]
 	expected := m.expect(b.User, b.Session)
 	sent := localMicros()
 	out, err := s.takeBeat(ctx, b, expected)

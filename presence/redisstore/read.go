@@ -16,6 +16,9 @@ func (s *Store) Lookup(ctx context.Context, viewer string, users []string) ([]pr
 	readings, places := s.byLane(ctx, settingsFor(viewer), users)
 	var commands []command
 	for _, r := range readings {
+		if err := s.health.refuse("lookup", r.lane); err != nil {
+			return nil, err
+		}
 		commands = append(commands, r.commands...)
 	}
 	if err := s.send(ctx, commands); err != nil {
@@ -190,6 +193,9 @@ func (s *Store) decode(r *reading, m moment, a *answer) ([]presence.Record, erro
 
 // Sessions implements presence.Store.
 func (s *Store) Sessions(ctx context.Context, user string) (presence.Record, error) {
+	if err := s.health.refuse("sessions", s.Lane(user)); err != nil {
+		return presence.Record{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	w, err := s.readFound(ctx, user)

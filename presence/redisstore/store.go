@@ -180,6 +180,9 @@ func (s *Store) all() []int {
 
 // Heads implements presence.Store.
 func (s *Store) Heads(ctx context.Context, lanes []int) ([]presence.Head, error) {
+	if err := s.health.refuse("heads", lanes...); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	commands := make([]command, len(lanes))

@@ -11,6 +11,9 @@ import (
 
 // PutSubscription implements presence.Store.
 func (s *Store) PutSubscription(ctx context.Context, sub presence.Subscription) (presence.Version, error) {
+	if err := s.health.refuse("subscription", s.SubscriptionLane(sub.ID)); err != nil {
+		return 0, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	lane := s.SubscriptionLane(sub.ID)
@@ -38,6 +41,9 @@ func keptUntil(sub presence.Subscription) int64 {
 
 // Subscription implements presence.Store.
 func (s *Store) Subscription(ctx context.Context, id string) (presence.Subscription, error) {
+	if err := s.health.refuse("subscription", s.SubscriptionLane(id)); err != nil {
+		return presence.Subscription{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	lane := s.SubscriptionLane(id)
@@ -142,6 +148,9 @@ const streamsCount = 10 * time.Second
 
 // CountStreams implements presence.Store.
 func (s *Store) CountStreams(ctx context.Context, instance string, streams int) (all int, err error) {
+	if err := s.health.refuse("count streams", 0); err != nil {
+		return 0, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	c := s.call(0, s.scripts.streams, []string{s.partitions[0].streams()}, instance, streams, streamsCount.Milliseconds())

@@ -25,9 +25,12 @@ func (s *Store) End(ctx context.Context, user, session string) error {
 // part runs a script by which a session goes, and returns what is left of its answer. A session that is remembered and not there may be lost: then
 // it is offered back first, so that it ends for everybody.
 func (s *Store) part(ctx context.Context, op string, sc *script, user, session string, args ...any) (*answer, error) {
+	lane := s.Lane(user)
+	if err := s.health.refuse(op, lane); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	lane := s.Lane(user)
 	p := &s.partitions[lane]
 	expected := s.memory[lane].expect(user, session)
 	c := s.call(lane, sc, []string{p.facts(user), p.settings(user)}, append([]any{user, session}, args...)...)
