@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/presently/presently/presence"
 )
 
@@ -129,8 +131,12 @@ func (s *Store) recallSome(ctx context.Context, lane int, users []string) (taken
 	if err != nil {
 		return 0, err
 	}
-	for _, cmd := range commands {
+	for i, cmd := range commands {
 		did, err := s.recalled(lane, cmd)
+		if redis.HasErrorPrefix(err, "ERR") { // the script failed: others are not to wait for a user who cannot be offered
+			s.opts.Logger.Error("redis: recall", "user", offered[i], "error", err)
+			continue
+		}
 		if err != nil {
 			return taken, err
 		}

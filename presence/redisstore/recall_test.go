@@ -39,6 +39,24 @@ func (i *instance) knows(users ...string) {
 	}
 }
 
+// On a cluster one node loses what it has, and the others' lanes go on.
+func TestANodeThatLosesItsDataGetsItBack(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3, 0)
+	o := Options{Partitions: 8}
+	i, other := begin(t, cluster.URL(), o), begin(t, cluster.URL(), o)
+	users := append(i.live(), people(20)...)
+	for _, u := range users[4:] {
+		i.beat(long(u, "session-1"))
+	}
+	i.knows(users...)
+	want := other.all(users)
+	lane := i.Lane("ada")
+	flush(t, cluster.MasterOf(t.Context(), i.partitions[lane].meta))
+	other.tape.waitFor(t, "ada recall", 1)
+	soon(t, "all to be as it was", func() bool { return fmt.Sprint(other.all(users)) == fmt.Sprint(want) })
+}
+
 // The ways to lose what there is, without anything of what came after the last SAVE.
 var losses = []struct {
 	name string
@@ -355,7 +373,9 @@ func TestWhoLeftAfterTheDumpStaysGone(t *testing.T) {
 	numbered := long("carl", "session-2")
 	numbered.Seq = new(int64(5))
 	i.beat(numbered)
-	i.must(i.tracker().SetContact(t.Context(), "ada", "bob", true))
+	for _, other := range []string{"bob", "zoe"} {
+		i.must(i.tracker().SetContact(t.Context(), "ada", other, true))
+	}
 	i.must(server.Client(t).Save(t.Context()).Err())
 
 	i.must(i.End(t.Context(), "ada", "session-1"))
@@ -365,6 +385,11 @@ func TestWhoLeftAfterTheDumpStaysGone(t *testing.T) {
 	i.must(i.choose("dora", presence.DND))
 	i.must(i.tracker().SetContact(t.Context(), "ada", "bob", false))
 	i.must(i.tracker().SetBlock(t.Context(), "ada", "bob", true))
+	forget := func(_ presence.Record, _ time.Time, v presence.Version) ([]presence.Fact, error) {
+		return []presence.Fact{presence.Relation{Viewer: "zoe", Version: v}}, nil // as for whoever has too many
+	}
+	_, err := i.Amend(t.Context(), "ada", presence.BySetting, forget)
+	i.must(err)
 	i.beat(long("eve", "session-1")) // whom the dump does not know
 	i.tape.caughtUp(t, i.Store)
 	i.knows("ada", "bob", "carl", "dora", "eve")
@@ -590,8 +615,8 @@ func TestSubscriptionsSurviveLostData(t *testing.T) {
 			ended.Ended = true
 			ended = put(ended)
 			tc.lose(t, server)
-			for _, want := range []presence.Subscription{sub, ended} {
-				i.tape.waitFor(t, "note "+want.ID, 2)
+			for put, want := range []presence.Subscription{sub, ended} {
+				i.tape.waitFor(t, "note "+want.ID, put+2) // and once when it came back
 				got, err := other.Subscription(t.Context(), want.ID)
 				if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) || err != nil {
 					t.Errorf("%+v, %v, want %+v", got, err, want)

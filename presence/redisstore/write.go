@@ -67,7 +67,9 @@ func (s *Store) ask(ctx context.Context, c call, user string) (what string, r pr
 	a := newAnswer(reply)
 	what = a.text()
 	if m := s.observed(c.lane, a); len(a.items) > 0 {
-		s.memory[c.lane].learn(user, a.told(m, generalSettings))
+		if s.memory[c.lane].learn(user, a.told(m, generalSettings)) {
+			_ = s.recall(ctx, user) // the call has been answered, whatever becomes of this
+		}
 		r = a.record(user, m, generalSettings)
 	}
 	return what, r, a.err

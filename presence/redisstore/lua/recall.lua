@@ -61,7 +61,7 @@ local function recall_end(field, grave)
   local id = string.sub(field, 3)
   local packed = redis.call('HGET', u, 's:' .. id)
   local session = packed and split(packed)
-  if session and tonumber(session[VERSION]) > part(grave, 2) then return end -- another one
+  if session and part(packed, VERSION) > part(grave, 2) then return end -- another one
   if session then
     local m = member(session, id, user)
     redis.call('ZREM', BEATS, m, '#' .. m)
@@ -92,13 +92,13 @@ local function recall_session(field, value, how)
   local shown = true
   if known then
     local m, highest = member(known, id, user), highest_seq(known, id, user)
-    local newer = version - tonumber(known[VERSION])
+    local newer = version - part(packed, VERSION)
     if newer < 0 or newer == 0 and heard <= sign_of(known, id) then
       if number and (not highest or highest < number) then
         if known[LEFT_AT] == '' then redis.call('ZADD', BEATS, int(number - SEQ_BASE), '#' .. m) end
         known[SEQ] = int(number)
       end
-      if tonumber(offered[STARTED]) < tonumber(known[STARTED]) then -- it was begun anew where it was not remembered
+      if part(value, STARTED) < part(packed, STARTED) then -- it was begun anew where it was not remembered
         known[STARTED] = offered[STARTED]
         tell(u, field, pack(known))
       end
