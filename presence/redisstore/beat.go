@@ -36,7 +36,7 @@ func (s *Store) Beat(ctx context.Context, b presence.Beat) (presence.Beaten, err
 	defer cancel()
 	m := &s.memory[lane]
 	expected := m.expect(b.User, b.Session)
-	sent := localMicros()
+	sent := s.local()
 	out, err := s.takeBeat(ctx, b, expected)
 	if err == nil && !out.Old {
 		m.lived(b.User, sign{session: b.Session, at: sent, idle: idleness(b)})

@@ -73,11 +73,10 @@ func (h *hash) drop(field string) string {
 	return value
 }
 
-// places are the parts of a value, by its kind, that tell which of two is the newer, in the order in which they count; the first is the version.
-// Of an activity that goes on its end alone grows.
-var places = map[string]string{
-	"s": "4", "a": "6,5", "m": "1", "c": "4", "custom": "4", "p": "3", "e": "3",
-	"invisible": "2", "privacy": "5", "hide": "5", "r": "4", "related": "1",
+// places are the parts of a value that are its version, by kind; the first is 1. recall.lua goes by them too.
+var places = map[string]int{
+	"s": 4, "a": 6, "m": 1, "c": 4, "custom": 4, "p": 3, "e": 3,
+	"invisible": 2, "privacy": 5, "hide": 5, "r": 4, "related": 1,
 }
 
 // Parts of a session's field, as in lua/prelude.lua.
@@ -104,9 +103,7 @@ func isSetting(field string) bool {
 }
 
 func versionOf(kind, value string) presence.Version {
-	place, _, _ := strings.Cut(places[kind], ",")
-	n, _ := strconv.Atoi(place)
-	v, _ := strconv.ParseInt(part(value, n), 10, 64)
+	v, _ := strconv.ParseInt(part(value, places[kind]), 10, 64)
 	return presence.Version(v)
 }
 

@@ -160,16 +160,16 @@ func (r *remembered) signed(s sign) {
 }
 
 // left notes that a session has left, and its field as it is since. No change tells that.
-func (m *laneMemory) left(user, session, packed string, grace time.Duration) {
+func (m *laneMemory) left(user, packed string, is sign) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.find(user)
 	if r == nil {
 		return
 	}
-	r.signed(sign{session: session, at: localMicros(), grace: grace})
-	if was, live := r.facts.value("s:" + session); live && newerOrSame("s", packed, was) {
-		r.facts.set("s:"+session, packed)
+	r.signed(is)
+	if was, live := r.facts.value("s:" + is.session); live && newerOrSame("s", packed, was) {
+		r.facts.set("s:"+is.session, packed)
 	}
 }
 
@@ -365,6 +365,10 @@ func (m *laneMemory) learn(user string, t told) (lost bool) {
 	if r == nil || r.head.After(t.head) && t.head.Epoch == r.head.Epoch {
 		return false
 	}
+	if t.head.Epoch == r.head.Epoch && r.is(t) { // nearly always, and it costs no memory to find out
+		r.head, r.doubt = t.head, false
+		return false
+	}
 	facts, settings := newHash(t.facts, nil), newHash(t.settings, t.names)
 	if r.lacks(facts, settings, t.names == nil) {
 		return true
@@ -378,6 +382,35 @@ func (m *laneMemory) learn(user string, t told) (lost bool) {
 	r.head, r.whole, r.doubt = t.head, true, false
 	m.ask(user, r)
 	return false
+}
+
+// is reports whether all that was read is what is remembered: hashes of the same version differ at most in what no change tells of sessions.
+func (r *remembered) is(t told) bool {
+	if !r.whole || !r.related {
+		return false
+	}
+	var facts, settings string
+	for i := 0; i+1 < len(t.facts); i += 2 {
+		field, _ := t.facts[i].(string)
+		value, _ := t.facts[i+1].(string)
+		if field == "v" {
+			facts = value
+		}
+		if strings.HasPrefix(field, "s:") {
+			if known, _ := r.facts.value(field); known != value {
+				return false
+			}
+		}
+	}
+	for i := range t.settings {
+		switch {
+		case i < len(t.names) && t.names[i] == "v":
+			settings, _ = t.settings[i].(string)
+		case t.names == nil && i%2 == 1 && t.settings[i-1] == "v":
+			settings, _ = t.settings[i].(string)
+		}
+	}
+	return facts == r.factsV && settings == r.settingsV
 }
 
 // take replaces what is remembered.

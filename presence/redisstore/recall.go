@@ -195,12 +195,12 @@ func (s *Store) offer(lane int, user, factsV, settingsV string) (c call, ok bool
 		}
 	}
 	for _, p := range r.facts {
-		if kind := kindOf(p.field); kind != "s" && places[kind] != "" {
+		if kind := kindOf(p.field); kind != "s" && places[kind] != 0 {
 			args = append(args, "facts", p.field, p.value, places[kind])
 		}
 	}
 	for _, p := range r.settings {
-		if kind := kindOf(p.field); places[kind] != "" && (r.related || kind != "r" && kind != "related") {
+		if kind := kindOf(p.field); places[kind] != 0 && (r.related || kind != "r" && kind != "related") {
 			args = append(args, "settings", p.field, p.value, places[kind])
 		}
 	}
@@ -225,19 +225,18 @@ func (r *remembered) intact(factsV, settingsV string) bool {
 
 // signOf is when a session last gave a sign of life, and with what number, as recall.lua takes it.
 func (s *Store) signOf(r *remembered, user, session, value string) string {
-	age, idle, grace := int64(0), int64(0), graceUnknown
-	for _, g := range r.signs {
-		if g.session == session {
-			since := time.Duration(localMicros()-g.at) * time.Microsecond
-			age, idle, grace = since.Milliseconds(), g.idle, max(0, g.grace-since)
-		}
+	var p packed
+	i := slices.IndexFunc(r.signs, func(g sign) bool { return g.session == session })
+	if i < 0 { // it was given through another instance, which knows better
+		p.part("").number(0).number(graceUnknown.Milliseconds())
+	} else {
+		since := time.Duration(s.local()-r.signs[i].at) * time.Microsecond
+		p.number(since.Milliseconds()).number(r.signs[i].idle).number(max(0, r.signs[i].grace-since).Milliseconds())
 	}
 	number, known := s.numbers.highestOf(user, session)
 	if n, err := strconv.ParseInt(part(value, seqPlace), 10, 64); err == nil && (!known || n > number) {
 		number, known = n, true
 	}
-	var p packed
-	p.number(age).number(idle).number(grace.Milliseconds())
 	if !known {
 		return p.part("").String()
 	}

@@ -46,7 +46,8 @@ type Store struct {
 	health     health
 	memory     memory
 	recaller   recaller
-	thorough   func() bool // by lot: this steady beat looks after its user's facts
+	local      func() int64 // what tells ages: localMicros, but for tests
+	thorough   func() bool  // by lot: this steady beat looks after its user's facts
 	secret     atomic.Pointer[[]byte]
 	renewed    atomic.Bool    // an epoch has begun: what has no partition may be lost too
 	under      sync.WaitGroup // pipelines under way
@@ -84,6 +85,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	}
 	s := &Store{
 		opts: o, target: t, client: t.dial(), scripts: loadScripts(o.time.lua), numbers: newNumbers(), lasting: newNumbers(),
+		local:    localMicros,
 		thorough: func() bool { return rand.Uint32N(thoroughEvery) == 0 },
 		memory:   newMemory(o.Partitions, o.TTL), recaller: newRecaller(),
 		clocks: make([]clock, o.Partitions), health: make(health, o.Partitions), channels: map[string]int{},

@@ -11,7 +11,7 @@ import (
 func (s *Store) Leave(ctx context.Context, user, session string, grace time.Duration) error {
 	a, err := s.part(ctx, "leave", s.scripts.leave, user, session, grace.Milliseconds())
 	if err == nil && len(a.items) > 0 {
-		s.memory[s.Lane(user)].left(user, session, a.text(), grace)
+		s.memory[s.Lane(user)].left(user, a.text(), sign{session: session, at: s.local(), grace: grace})
 	}
 	return err
 }

@@ -5,14 +5,14 @@
 --         session of his that it knows of, version of the last change to his relations where it knows all of them, else empty; and any number of
 --         these, four ARGV each:
 --           ended; field of the grave; number (or empty)|version; -
---           session; field; value; age of the last sign of its life ms|idleness as in a score|what is left of its grace ms|highest number (or empty)
---           facts, settings; field; value; the places of the parts that tell which of two is the newer, in the order in which they count
+--           session; field; value; age of the last sign of its life ms (empty: not known)|idleness as in a score|what is left of its grace ms|highest number (or empty)
+--           facts, settings; field; value; the place of the part that is its version
 --   returns  {kept or recalled; µs; epoch; seq; version}
 
 local u, settings = KEYS[5], KEYS[6]
 local user, kept, ends, related = ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 
-local function part(packed, place) return tonumber(split(packed or '')[place]) or 0 end
+local function part(packed, place) return tonumber(split(packed or '')[tonumber(place)]) or 0 end
 
 local heard_of = tonumber(ARGV[3])
 if heard_of > ver then
@@ -77,7 +77,7 @@ end
 -- When a session that is here gave its last sign of life. One whose deadline was lost gave none.
 local function sign_of(session, id)
   if session[LEFT_AT] ~= '' then return tonumber(session[LEFT_AT]) end
-  if not redis.call('ZSCORE', BEATS, member(session, id, user)) then return 0 end
+  if not redis.call('ZSCORE', BEATS, member(session, id, user)) then return -1 end
   return (last_heard(session, id, user))
 end
 
@@ -85,7 +85,8 @@ local restored = {}
 local function recall_session(field, value, how)
   local id, offered, version = string.sub(field, 3), split(value), part(value, VERSION)
   how = split(how)
-  local heard, number = MS - tonumber(how[1]), tonumber(how[4])
+  local age, number = tonumber(how[1]), tonumber(how[4])
+  local heard = age and MS - age or tonumber(offered[LEFT_AT])
   local packed = redis.call('HGET', u, field)
   local known = packed and split(packed)
   if not known and (version <= part(redis.call('HGET', u, 't:' .. id), 2) or not was_lost(version)) then return end
@@ -93,7 +94,8 @@ local function recall_session(field, value, how)
   if known then
     local m, highest = member(known, id, user), highest_seq(known, id, user)
     local newer = version - part(packed, VERSION)
-    if newer < 0 or newer == 0 and heard <= sign_of(known, id) then
+    if newer < 0 and not was_lost(version) then return end -- of an earlier session with this id
+    if newer < 0 or newer == 0 and (heard or 0) <= sign_of(known, id) then
       if number and (not highest or highest < number) then
         if known[LEFT_AT] == '' then redis.call('ZADD', BEATS, int(number - SEQ_BASE), '#' .. m) end
         known[SEQ] = int(number)
@@ -114,7 +116,7 @@ local function recall_session(field, value, how)
   offered[SEQ] = number and int(number) or ''
   local m = member(offered, id, user)
   if offered[LEFT_AT] == '' then
-    redis.call('ZADD', BEATS, int((heard + tonumber(offered[TTL])) * GRAIN + tonumber(how[2])), m)
+    redis.call('ZADD', BEATS, int(((heard or MS) + tonumber(offered[TTL])) * GRAIN + tonumber(how[2])), m)
     if number then redis.call('ZADD', BEATS, int(number - SEQ_BASE), '#' .. m) end
   else
     redis.call('ZADD', LEFT, int(MS + tonumber(how[3])), m)
@@ -125,35 +127,24 @@ local function recall_session(field, value, how)
   if shown then tell(u, field, pack(offered)) end
 end
 
-local function newer(value, than, order)
-  local a, b = split(value), split(than)
-  for place in string.gmatch(order, '%d+') do
-    local x, y = tonumber(a[tonumber(place)]) or 0, tonumber(b[tonumber(place)]) or 0
-    if x ~= y then return x > y end
-  end
-  return false
-end
-
-local function version_of(value, order) return part(value, tonumber(string.match(order, '%d+'))) end
-
-local function recall_fact(field, value, order)
+local function recall_fact(field, value, place)
   local id = string.match(field, '^[am]:(.*)$')
-  if id and (redis.call('HEXISTS', u, 's:' .. id) == 0 or not was_lost(version_of(value, order))) then return end
+  if id and (redis.call('HEXISTS', u, 's:' .. id) == 0 or not was_lost(part(value, place))) then return end
   local known = redis.call('HGET', u, field)
-  if known and not newer(value, known, order) then return end
+  if known and part(value, place) <= part(known, place) then return end
   redis.call('HSET', u, field, value)
   tell(u, field, value)
   if id and not restored[id] then unsettle(u, user, id) end
 end
 
 local relates, all_related = false, {}
-local function recall_setting(field, value, order)
+local function recall_setting(field, value, place)
   local relation = string.sub(field, 1, 2) == 'r:'
   if relation then all_related[field] = true end
   local known = redis.call('HGET', settings, field)
-  if known and not newer(value, known, order) then return end
+  if known and part(value, place) <= part(known, place) then return end
   -- A relation that is not here was removed, if this hash has relations of a later time and of the time before the loss.
-  if relation and not known and version_of(value, order) <= known_related and known_related < (epoch or 0) then return end
+  if relation and not known and part(value, place) <= known_related and known_related < (epoch or 0) then return end
   redis.call('HSET', settings, field, value)
   tell(settings, field, value)
   relates = relates or relation
