@@ -149,6 +149,7 @@ const (
 	BySetting Cause = "setting"
 	ByRoom    Cause = "room" // a session has come into a room or gone out of it
 	ByTyping  Cause = "typing"
+	ByRecall  Cause = "recall" // the store had lost it: facts with the versions that they had, of which those count that are newer
 )
 
 // RoomQuery asks for what the index knows of one room.

@@ -19,6 +19,7 @@ const (
 // message is a change (also a note) or a beacon.
 type message struct {
 	change presence.Change
+	told   lines // the facts of a change, as they came
 	beacon presence.Beacon
 	micros int64 // the clock as a beacon tells it; 0: this is a change
 }
@@ -31,10 +32,11 @@ func parseMessage(lane int, payload string) (message, bool) {
 	switch l.text() {
 	case kindChange:
 		c := presence.Change{Lane: lane, Head: l.head(), Version: presence.Version(l.number()), Cause: presence.Cause(l.text()), User: l.text()}
+		told := l
 		for l != "" {
 			l.fact(&c)
 		}
-		return message{change: c}, c.Epoch != 0 && c.User != ""
+		return message{change: c, told: told}, c.Epoch != 0 && c.User != ""
 	case kindNote:
 		c := presence.Change{Lane: lane, Head: l.head(), Version: presence.Version(l.number()), Subscription: l.text()}
 		return message{change: c}, c.Epoch != 0 && c.Subscription != ""

@@ -11,11 +11,13 @@ import (
 
 // PutSubscription implements presence.Store.
 func (s *Store) PutSubscription(ctx context.Context, sub presence.Subscription) (presence.Version, error) {
+	if err := s.health.refuse("subscription", s.SubscriptionLane(sub.ID)); err != nil {
+		return 0, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	lane := s.SubscriptionLane(sub.ID)
-	kept := sub.Expires.Add(presence.SubscriptionKept).UnixMilli()
-	args := append([]any{sub.ID, int64(sub.Version), kept}, subscriptionFields(sub)...)
+	args := append([]any{sub.ID, int64(sub.Version), keptUntil(sub)}, subscriptionFields(sub)...)
 	reply, err := s.run(ctx, s.call(lane, s.scripts.subscription, []string{s.partitions[lane].subscription(sub.ID)}, args...))
 	if err != nil {
 		return 0, unavailable("subscription", err)
@@ -28,14 +30,24 @@ func (s *Store) PutSubscription(ctx context.Context, sub presence.Subscription) 
 	if a.err != nil {
 		return 0, unavailable("subscription", a.err)
 	}
+	sub.Version = version
+	s.memory[lane].keepSubscription(sub)
 	return version, nil
+}
+
+func keptUntil(sub presence.Subscription) int64 {
+	return sub.Expires.Add(presence.SubscriptionKept).UnixMilli()
 }
 
 // Subscription implements presence.Store.
 func (s *Store) Subscription(ctx context.Context, id string) (presence.Subscription, error) {
+	if err := s.health.refuse("subscription", s.SubscriptionLane(id)); err != nil {
+		return presence.Subscription{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	read := newCommand(ctx, "hgetall", s.partitions[s.SubscriptionLane(id)].subscription(id))
+	lane := s.SubscriptionLane(id)
+	read := newCommand(ctx, "hgetall", s.partitions[lane].subscription(id))
 	if err := s.send(ctx, []command{read}); err != nil {
 		return presence.Subscription{}, unavailable("subscription", err)
 	}
@@ -44,9 +56,23 @@ func (s *Store) Subscription(ctx context.Context, id string) (presence.Subscript
 		return presence.Subscription{}, unavailable("subscription", err)
 	}
 	if len(fields) == 0 {
+		return s.lostSubscription(ctx, lane, id)
+	}
+	sub := subscription(id, fields)
+	s.memory[lane].keepSubscription(sub)
+	return sub, nil
+}
+
+// lostSubscription offers back one that is not there and remembered: its stream is to live on.
+func (s *Store) lostSubscription(ctx context.Context, lane int, id string) (presence.Subscription, error) {
+	sub, there := s.memory[lane].subscription(id)
+	if now, known := s.clocks[lane].millis(); !there || known && keptUntil(sub) <= now {
 		return presence.Subscription{}, presence.ErrNoSubscription
 	}
-	return subscription(id, fields), nil
+	if err := s.resubscribe(ctx, lane, sub); err != nil {
+		return presence.Subscription{}, unavailable("subscription", err)
+	}
+	return sub, nil
 }
 
 // stringMap reads a hash, which comes as a list or as a map.
@@ -122,6 +148,9 @@ const streamsCount = 10 * time.Second
 
 // CountStreams implements presence.Store.
 func (s *Store) CountStreams(ctx context.Context, instance string, streams int) (all int, err error) {
+	if err := s.health.refuse("count streams", 0); err != nil {
+		return 0, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	c := s.call(0, s.scripts.streams, []string{s.partitions[0].streams()}, instance, streams, streamsCount.Milliseconds())
