@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -134,7 +135,8 @@ func (s *Store) beat(ctx context.Context, b presence.Beat, says string, tried bo
 	if what == "many" {
 		return presence.Beaten{}, presence.ErrTooManySessions
 	}
-	out := presence.Beaten{Old: what == "old", Steady: what == "steady", Record: r}
+	what, returned := strings.CutSuffix(what, "!")
+	out := presence.Beaten{Old: what == "old", Steady: what == "steady", Returned: returned, Record: r}
 	if b.Seq != nil && !out.Old {
 		s.numbers.saw(b.User, b.Session, *b.Seq)
 	}

@@ -44,6 +44,7 @@ type Store struct {
 	scripts    scripts
 	coalescers []*coalescer
 	health     health
+	tally      tally
 	thorough   func() bool // by lot: this steady beat looks after its user's facts
 	secret     atomic.Pointer[[]byte]
 	renewed    atomic.Bool    // an epoch has begun: what has no partition may be lost too
@@ -84,6 +85,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 		opts: o, target: t, client: t.dial(), scripts: loadScripts(o.time.lua), numbers: newNumbers(), lasting: newNumbers(),
 		thorough: func() bool { return rand.Uint32N(thoroughEvery) == 0 },
 		clocks:   make([]clock, o.Partitions), health: make(health, o.Partitions), channels: map[string]int{},
+		tally: tally{last: make([]atomic.Int64, o.Partitions)},
 	}
 	for i := range o.Partitions {
 		p := newPartition(o.Partitions, i, t.db, o.time)
