@@ -143,7 +143,7 @@ func TestEverythingWrongIsNamedAtOnce(t *testing.T) {
 // An operator who sets what this version does not have must not believe that it works.
 func TestWhatIsNotSupportedYetIsRefused(t *testing.T) {
 	for _, env := range []string{
-		"PRESENTLY_JWKS_URL=https://id.example/keys", "PRESENTLY_ADMIN_LISTEN=:9090", "PRESENTLY_OTLP_ENDPOINT=http://localhost:4318",
+		"PRESENTLY_JWKS_URL=https://id.example/keys",
 		"PRESENTLY_WEBHOOK_URL=https://app.example/hook", "PRESENTLY_WEBHOOK_SECRET=secret", "PRESENTLY_AFTER_LOSS=closed",
 	} {
 		name, _, _ := strings.Cut(env, "=")
