@@ -7,9 +7,7 @@ import (
 	"flag"
 	"log/slog"
 	"math"
-	"net"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -34,6 +32,10 @@ type config struct {
 	maxAge   time.Duration
 	drain    time.Duration
 	origins  []string
+
+	rates bool   // off switches off rates, never caps
+	admin string // address for operators; empty: none
+	otlp  string // where traces are posted; empty: there are none
 
 	logLevel  slog.Level
 	logFormat string
@@ -77,7 +79,8 @@ func loadConfig(fs *flag.FlagSet, args, environ []string) (config, error) {
 	readLogLevel(r, &c)
 	readTLS(r, &c)
 	readTokens(r, &c)
-	readListen(r, &c)
+	c.listen = readAddress(r, "LISTEN", c.development)
+	readOperation(r, &c)
 	if !r.isGiven("SWEEP") {
 		// A sweep tells by the last one's age whether the store was away. Where sessions live shortly, a second is too coarse for that.
 		c.sweep = min(c.sweep, max(c.policy.TTL/10, 10*time.Millisecond))
@@ -106,8 +109,7 @@ func readHeartbeat(r *reader, ttl time.Duration) time.Duration {
 
 // readUnused checks what has no effect in this version yet, and refuses what would be expected to have one.
 func readUnused(r *reader) {
-	r.oneOf("RATE_LIMIT", "on", "off")
-	unsupported := []string{"JWKS_URL", "ADMIN_LISTEN", "OTLP_ENDPOINT", "WEBHOOK_URL", "WEBHOOK_SECRET"}
+	unsupported := []string{"JWKS_URL", "WEBHOOK_URL", "WEBHOOK_SECRET"}
 	if r.oneOf("AFTER_LOSS", "open", "closed") == "closed" {
 		unsupported = append(unsupported, "AFTER_LOSS")
 	}
@@ -209,26 +211,4 @@ func randomSecret() []byte {
 	secret := make([]byte, 64)
 	rand.Read(secret)
 	return secret
-}
-
-// readListen checks the address. Development, where whoever can connect gets a token, is for this machine alone.
-func readListen(r *reader, c *config) {
-	c.listen = r.text("LISTEN")
-	host, port, err := net.SplitHostPort(c.listen)
-	if n, portErr := strconv.Atoi(port); err != nil || portErr != nil || n < 0 || n > 65535 {
-		r.wrong("LISTEN", "%q is no address: write it like :8080 or 127.0.0.1:8080", c.listen)
-		return
-	}
-	switch {
-	case !c.development || isLoopback(host):
-	case host == "":
-		c.listen = net.JoinHostPort("127.0.0.1", port)
-	default:
-		r.wrong("LISTEN", "%q can be reached from elsewhere, which needs a key: set PRESENTLY_JWT_SECRET or PRESENTLY_JWT_KEY_FILE, or listen at 127.0.0.1:%s", c.listen, port)
-	}
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -35,7 +35,7 @@ var settings = []setting{
 	{"Serving", "TLS_CERT", "file", "", "certificate chain in PEM; with it and the key HTTPS is served"},
 	{"Serving", "TLS_KEY", "file", "", "private key in PEM"},
 	{"Serving", "CORS_ORIGINS", "list", "", "origins whose pages may ask, such as https://app.example.org,https://example.org"},
-	{"Serving", "RATE_LIMIT", "on|off", "on", "off switches off rates, never caps; there are no rates in this version yet"},
+	{"Serving", "RATE_LIMIT", "on|off", "on", "off switches off rates, never caps"},
 	{"Serving", "DRAIN", "duration", "25s", "time over which streams are ended when the process is asked to stop"},
 
 	{"Store", "REDIS_URL", "url", "", "redis://, rediss://, several hosts for a cluster, redis+sentinel://…/master; none: memory of this process"},
@@ -62,8 +62,8 @@ var settings = []setting{
 
 	{"Operation", "LOG_LEVEL", "level", "info", "debug, info, warn or error"},
 	{"Operation", "LOG_FORMAT", "text|json", "text", ""},
-	{"Operation", "ADMIN_LISTEN", "address", "", "a second address, for metrics and profiles; not supported yet"},
-	{"Operation", "OTLP_ENDPOINT", "url", "", "where traces go; not supported yet"},
+	{"Operation", "ADMIN_LISTEN", "address", "", "a second address, for operators alone: metrics, which then are there only, and profiles"},
+	{"Operation", "OTLP_ENDPOINT", "url", "", "a collector to which traces go by OTLP over HTTP, such as http://localhost:4318"},
 	{"Operation", "WEBHOOK_URL", "url", "", "where changes are posted; not supported yet"},
 	{"Operation", "WEBHOOK_SECRET", "secret", "", "that signs what is posted; not supported yet"},
 }

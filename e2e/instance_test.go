@@ -243,9 +243,15 @@ func (l *transcript) String() string {
 	return string(l.text)
 }
 
-// check fails the test where the log tells of a bug.
+// check fails the test where the log tells of a bug, or tells what opens something: a token, a ticket, the secret that signs them.
 func (l *transcript) check(t testing.TB) {
 	text := l.String()
+	for _, key := range []string{".eyJ", "ticket=", secret} {
+		if strings.Contains(text, key) {
+			t.Errorf("the log has %q:\n%s", key, text)
+			return
+		}
+	}
 	for _, bug := range []string{"DATA RACE", "panic", "fatal error"} {
 		if strings.Contains(text, bug) {
 			t.Errorf("the log has a %s:\n%s", bug, text)

@@ -28,6 +28,15 @@ func (s *Server) GetReadiness(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// GetMetrics implements GET /metrics, unless the metrics have an address of their own.
+func (s *Server) GetMetrics(w http.ResponseWriter, r *http.Request) {
+	if s.opts.Metrics == nil {
+		s.fail(w, r, errPath())
+		return
+	}
+	s.opts.Metrics.ServeHTTP(w, r)
+}
+
 // GetContract implements GET /openapi.yaml.
 func (s *Server) GetContract(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/yaml; charset=utf-8")

@@ -3,8 +3,6 @@ package handlers
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -18,6 +16,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/go-chi/cors"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/presently/presently/api"
@@ -39,6 +38,11 @@ type Options struct {
 	Docs     http.Handler
 	Home     http.Handler
 	Log      *slog.Logger
+
+	Rates    bool                                 // off switches off rates, never caps
+	Registry prometheus.Registerer                // where what is measured is registered; nil: nowhere
+	Metrics  http.Handler                         // of /metrics; nil: it is not served here
+	Trace    func(next http.Handler) http.Handler // around each request; nil: nothing
 }
 
 // Server answers all requests. It is safe for concurrent use.
@@ -49,6 +53,8 @@ type Server struct {
 	feed     *feed
 	hub      *sse.Hub
 	streams  streamCount
+	limits   *limits // nil: none
+	metrics  *metrics
 	sealer   sealer
 	log      *slog.Logger
 	router   http.Handler
@@ -67,6 +73,11 @@ func New(opts Options) *Server {
 	s.feed = &feed{hub: s.hub, followers: followers{of: map[string]map[chan struct{}]bool{}}, subscriptionLane: opts.Tracker.SubscriptionLane}
 	s.board = presence.NewBoard(opts.Tracker.Store, s.feed)
 	s.feed.clock, s.feed.seen = s.board.Clock, s.seen
+	s.metrics = newMetrics(opts.Registry, s)
+	if opts.Rates {
+		s.limits = newLimits(opts.Tracker.Policy)
+		s.metrics.watchLimits(opts.Registry, s.limits)
+	}
 	s.router = s.routes()
 	return s
 }
@@ -83,7 +94,7 @@ func (s *Server) seen() time.Time {
 // Run keeps the board in step with the store until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.tracker.Run(ctx, s.board) })
+	g.Go(func() error { return s.tracker.Run(ctx, s.metrics.hearing(s.board, s.tracker.Lanes())) })
 	g.Go(func() error { return s.board.Run(ctx) })
 	g.Go(func() error {
 		s.reportStreams(ctx)
@@ -100,7 +111,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.router.Se
 
 func (s *Server) routes() http.Handler {
 	r := chi.NewRouter()
-	r.Use(identify, s.recoverer, bodiesInTime)
+	r.Use(s.identify)
+	if s.opts.Trace != nil {
+		r.Use(s.opts.Trace)
+	}
+	r.Use(s.recoverer, bodiesInTime)
 	if len(s.opts.Origins) > 0 {
 		r.Use(cors.Handler(cors.Options{
 			AllowedOrigins:   s.opts.Origins,
@@ -124,7 +139,7 @@ func (s *Server) routes() http.Handler {
 	r.Handle("/home/*", s.opts.Home)
 	all := api.HandlerWithOptions(s, api.ChiServerOptions{
 		BaseRouter:       r,
-		Middlewares:      []api.MiddlewareFunc{s.authorize},
+		Middlewares:      []api.MiddlewareFunc{s.limited, s.authorize}, // the last comes first
 		ErrorHandlerFunc: s.failParameter,
 	})
 	s.fixed = fixedPaths(r)
@@ -258,29 +273,9 @@ func parameterFailure(err error) error {
 type contextKey int
 
 const (
-	keyRequestID contextKey = iota
+	keyExchange contextKey = iota
 	keyIdentity
 )
-
-// identify gives each request an id, under which the log knows it too.
-func identify(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id := randomID()
-		w.Header().Set("X-Request-Id", id)
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), keyRequestID, id)))
-	})
-}
-
-func requestID(ctx context.Context) string {
-	id, _ := ctx.Value(keyRequestID).(string)
-	return id
-}
-
-func randomID() string {
-	var b [8]byte
-	rand.Read(b[:])
-	return hex.EncodeToString(b[:])
-}
 
 // recoverer keeps a bug in one request from ending the process.
 func (s *Server) recoverer(next http.Handler) http.Handler {
@@ -311,6 +306,7 @@ func (s *Server) authorize(next http.Handler) http.Handler {
 			s.fail(w, r, err)
 			return
 		}
+		exchangeOf(r.Context()).user = who.User
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), keyIdentity, who)))
 	})
 }

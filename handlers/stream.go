@@ -112,7 +112,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening) error
 	begin.since, begin.resumed = where.read(o.lastID)
 	v.stream = s.hub.NewStream(sse.Options{
 		Coalesce: s.opts.Coalesce, Comment: commentEvery, Ping: pingEvery,
-		Reader: o.user, Watches: len(o.users), Whole: v.whole,
+		Reader: o.user, Watches: len(o.users), Whole: v.whole, Wrote: s.metrics.write,
 		PingEvent: func() sse.Event {
 			return sse.Event{Name: "ping", Data: encode(api.PingEvent{ServerTime: formatTime(s.board.Clock())})}
 		},
@@ -139,9 +139,10 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening) error
 	if o.subscription != "" {
 		defer s.follow(r.Context(), v, o, end)()
 	}
-	if err := v.stream.Run(r.Context(), sink); err != nil {
-		s.log.DebugContext(r.Context(), "stream ended", "requestId", requestID(r.Context()), "user", o.user, "reason", err)
-	}
+	s.metrics.opens(o.lastID, begin.resumed)
+	err = v.stream.Run(r.Context(), sink)
+	x := exchangeOf(r.Context())
+	x.user, x.ended = o.user, s.metrics.closes(v.stream, err)
 	return nil
 }
 

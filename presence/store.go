@@ -117,9 +117,11 @@ type Doing struct {
 
 // Beaten is what became of a beat.
 type Beaten struct {
-	Old    bool   // an older beat than the newest: nothing was changed
-	Steady bool   // nothing new: only the deadline has moved
-	Record Record // after the beat; without facts where the beat was Minimal
+	Old    bool // an older beat than the newest: nothing was changed
+	Steady bool // nothing new: only the deadline has moved
+	// Returned says that the session had said goodbye, and has come back within its grace.
+	Returned bool
+	Record   Record // after the beat; without facts where the beat was Minimal
 }
 
 // Amendment makes the facts that change a record, as of a moment, with v for the versions of what they change.

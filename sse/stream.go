@@ -47,6 +47,12 @@ type Options struct {
 	// twice, in the whole and alone: parts are to be idempotent.
 	Whole func(Key) *Frame
 
+	// Wrote is told of each write that went well: for how long the oldest frame in
+	// it had waited since it was offered, Coalesce included, and how long the write
+	// took. The wait is negative where it is not known: of what the stream opens
+	// with, of what was quiet, of urgent frames that go before others.
+	Wrote func(waited, took time.Duration)
+
 	// Reader is whose stream it is. It means nothing to sse.
 	Reader string
 
@@ -82,8 +88,9 @@ type Stream struct {
 	snapshots []snapshot
 	live      Compose // the catch-up that ends the quiet, or nil
 	final     []Event
-	ended     bool // final is settled
-	closed    bool // out of the hub, or on its way
+	ended     bool      // final is settled
+	closed    bool      // out of the hub, or on its way
+	since     time.Time // when the first of what is pending came; zero: nobody wants to know
 }
 
 // A snapshot is one that was asked for by Resnapshot.
@@ -115,6 +122,7 @@ func (s *Stream) Offer(k Key, v Variant, f *Frame) {
 	s.mu.Lock()
 	slot := s.box.find(t)
 	wake := slot >= 0 && s.box.watches[slot].variant == v && s.box.offer(slot, f)
+	s.date(wake)
 	s.mu.Unlock()
 	if wake {
 		s.poke()
@@ -125,9 +133,17 @@ func (s *Stream) Offer(k Key, v Variant, f *Frame) {
 func (s *Stream) offer(slot int32, f *Frame) {
 	s.mu.Lock()
 	wake := s.box.offer(slot, f)
+	s.date(wake)
 	s.mu.Unlock()
 	if wake {
 		s.poke()
+	}
+}
+
+// date notes when something came for which the writer is woken. The lock is held.
+func (s *Stream) date(wake bool) {
+	if wake && s.opts.Wrote != nil && (s.since.IsZero() || s.box.counts[normal]+s.box.counts[urgent] == 1) {
+		s.since = time.Now()
 	}
 }
 
@@ -226,6 +242,20 @@ func (s *Stream) Close() {
 	s.hub.remove(s)
 }
 
+// Pending is how many keys have something that is still to be written.
+func (s *Stream) Pending() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return int(s.box.counts[normal] + s.box.counts[urgent] + s.box.counts[held])
+}
+
+// Final returns the events that End was given.
+func (s *Stream) Final() []Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.final
+}
+
 // Reader is whose stream it is, as Options said.
 func (s *Stream) Reader() string { return s.opts.Reader }
 
@@ -280,6 +310,7 @@ func (w *writer) open() error {
 	}
 	cursor := w.cursor()
 	w.mu.Lock()
+	w.since = time.Time{} // what it opens with is not news
 	news := w.box.open()
 	if w.box.pending() {
 		cursor = ""
@@ -360,6 +391,9 @@ func (w *writer) take(b *batch, now time.Time, due bool) {
 	all := w.allDue(now)
 	if all {
 		w.flushed = now
+	}
+	if all || w.box.counts[normal] == 0 {
+		b.since, w.since = w.since, time.Time{}
 	}
 	if w.live != nil {
 		b.snapshots = append(b.snapshots, composition{w.box.catchUp(), w.live})
@@ -457,6 +491,22 @@ func (w *writer) write(b *batch) error {
 	if len(b.out) == 0 {
 		return nil
 	}
+	if w.opts.Wrote == nil {
+		return w.send(b)
+	}
+	began := time.Now()
+	err := w.send(b)
+	if done := time.Now(); err == nil {
+		waited := time.Duration(-1)
+		if !b.since.IsZero() {
+			waited = done.Sub(b.since)
+		}
+		w.opts.Wrote(waited, done.Sub(began))
+	}
+	return err
+}
+
+func (w *writer) send(b *batch) error {
 	if err := w.sink.Write(b.out); err != nil {
 		return fmt.Errorf("write stream: %w", err)
 	}

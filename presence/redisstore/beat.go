@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -169,7 +170,8 @@ func (s *Store) beat(ctx context.Context, b presence.Beat, says string, tried, e
 	case "lost":
 		return presence.Beaten{}, errSessionLost
 	}
-	out := presence.Beaten{Old: what == "old", Steady: what == "steady", Record: r}
+	what, returned := strings.CutSuffix(what, "!")
+	out := presence.Beaten{Old: what == "old", Steady: what == "steady", Returned: returned, Record: r}
 	if b.Seq != nil && !out.Old {
 		s.numbers.saw(b.User, b.Session, *b.Seq)
 	}

@@ -83,6 +83,7 @@ func (e *ear) connection(ctx context.Context) error {
 	if err := e.subscribe(ctx, ps); err != nil {
 		return err
 	}
+	e.store.tally.connections.Add(1)
 	for i := range e.lanes {
 		e.lanes[i].doubt, e.lanes[i].spoke = true, false
 	}

@@ -19,6 +19,7 @@ func (s *Store) Run(ctx context.Context, feed presence.Feed) error {
 	var loops sync.WaitGroup
 	for lane := range s.health {
 		s.health[lane].answered() // as if: from now on silence counts
+		s.tally.last[lane].Store(localMicros())
 	}
 	for _, lanes := range s.abreast() {
 		loops.Go(func() { s.every(ctx, s.opts.Sweep, func() { s.sweep(ctx, lanes) }) })
@@ -90,8 +91,12 @@ func (s *Store) sweepOnce(ctx context.Context, lanes []int) (more []int) {
 		if micros := a.number(); a.err == nil {
 			s.clocks[lanes[i]].observe(micros)
 		}
-		if a.number() >= claimAtOnce {
+		claimed := a.number()
+		if claimed >= claimAtOnce {
 			more = append(more, lanes[i])
+		}
+		if late := a.number(); a.err == nil {
+			s.tally.swept(lanes[i], claimed, time.Duration(late)*time.Millisecond)
 		}
 	}
 	return more

@@ -46,6 +46,7 @@ type Store struct {
 	health     health
 	memory     memory
 	recaller   recaller
+	tally      tally
 	local      func() int64 // what tells ages: localMicros, but for tests
 	thorough   func() bool  // by lot: this steady beat looks after its user's facts
 	secret     atomic.Pointer[[]byte]
@@ -89,6 +90,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 		thorough: func() bool { return rand.Uint32N(thoroughEvery) == 0 },
 		memory:   newMemory(o.Partitions, o.TTL), recaller: newRecaller(),
 		clocks: make([]clock, o.Partitions), health: make(health, o.Partitions), channels: map[string]int{},
+		tally: tally{last: make([]atomic.Int64, o.Partitions)},
 	}
 	for i := range o.Partitions {
 		p := newPartition(o.Partitions, i, t.db, o.time)

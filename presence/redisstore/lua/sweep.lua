@@ -4,7 +4,7 @@
 --   KEYS  meta, beats, left, rooms
 --   ARGV  lane, limit of the time between two sweeps µs, length of a hold ms, sessions to claim at most, epoch and version
 --         that were heard of last
---   returns  {µs; number of sessions claimed}
+--   returns  {µs; number of sessions claimed; by how many ms the first of them was late}
 
 local limit, hold, most = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local past, heard = tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -58,6 +58,7 @@ local function due(key, from, grain)
 end
 local gone, silent = due(LEFT, '-inf', 1), {}
 if held <= MS then silent = due(BEATS, '(0', GRAIN) end
+local late = math.max(gone[2] and MS - tonumber(gone[2]) or 0, silent[2] and MS - math.floor(tonumber(silent[2]) / GRAIN) or 0)
 local i, j, claimed = 1, 1, 0
 while claimed < most and (gone[i] or silent[j]) do
   if gone[i] and not (silent[j] and tonumber(silent[j + 1]) < tonumber(gone[i + 1]) * GRAIN) then
@@ -69,4 +70,4 @@ while claimed < most and (gone[i] or silent[j]) do
   end
   claimed = claimed + 1
 end
-return {int(US), claimed}
+return {int(US), claimed, int(late)}
