@@ -44,7 +44,7 @@ var settings = []setting{
 
 	{"Tokens", "JWT_SECRET", "secret", "", "of 32 bytes or more, shared with whoever issues tokens"},
 	{"Tokens", "JWT_KEY_FILE", "file", "", "public keys or certificates in PEM; each may have signed a token"},
-	{"Tokens", "JWKS_URL", "url", "", "public keys of an identity provider; not supported yet"},
+	{"Tokens", "JWKS_URL", "url", "", "where an identity provider publishes its public keys (JWKS); https, but on this machine"},
 	{"Tokens", "JWT_ALGORITHMS", "list", "", "those accepted; none: what fits the keys (HS256, RS256, ES256, …, EdDSA)"},
 	{"Tokens", "JWT_ISSUER", "text", "", "the iss that tokens must have; none: any"},
 	{"Tokens", "JWT_AUDIENCE", "text", "", "the aud that tokens must have; none: any"},

@@ -143,7 +143,7 @@ func TestEverythingWrongIsNamedAtOnce(t *testing.T) {
 // An operator who sets what this version does not have must not believe that it works.
 func TestWhatIsNotSupportedYetIsRefused(t *testing.T) {
 	for _, env := range []string{
-		"PRESENTLY_JWKS_URL=https://id.example/keys", "PRESENTLY_ADMIN_LISTEN=:9090", "PRESENTLY_OTLP_ENDPOINT=http://localhost:4318",
+		"PRESENTLY_ADMIN_LISTEN=:9090", "PRESENTLY_OTLP_ENDPOINT=http://localhost:4318",
 		"PRESENTLY_WEBHOOK_URL=https://app.example/hook", "PRESENTLY_WEBHOOK_SECRET=secret", "PRESENTLY_AFTER_LOSS=closed",
 	} {
 		name, _, _ := strings.Cut(env, "=")
@@ -172,6 +172,7 @@ func TestWarningsTellWhatWorksButHurts(t *testing.T) {
 	}{
 		{"development", nil, ""},
 		{"TTL too short for hidden tabs", []string{"PRESENTLY_TTL=64s"}, "PRESENTLY_TTL is 1m4s: browsers let hidden tabs beat once a minute"},
+		{"JWKS without an audience", []string{"PRESENTLY_JWKS_URL=https://id.example/keys"}, "PRESENTLY_JWT_AUDIENCE is not set: with PRESENTLY_JWKS_URL each token"},
 		{"TTL long enough", []string{"PRESENTLY_TTL=65s"}, ""},
 		{"unknown setting", []string{"PRESENTLY_TLL=90s"}, "PRESENTLY_TLL is not a setting"},
 		{"settings of others", []string{"HOME=/", "PATH=/bin", "PRESENTLY=1"}, ""},

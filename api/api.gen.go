@@ -234,6 +234,7 @@ const (
 	ProblemCodeInsufficientScope    ProblemCode = "insufficient_scope"
 	ProblemCodeInternal             ProblemCode = "internal"
 	ProblemCodeInvalidToken         ProblemCode = "invalid_token"
+	ProblemCodeKeysUnavailable      ProblemCode = "keys_unavailable"
 	ProblemCodeMalformedJSON        ProblemCode = "malformed_json"
 	ProblemCodeMethodNotAllowed     ProblemCode = "method_not_allowed"
 	ProblemCodeMissingToken         ProblemCode = "missing_token"
@@ -266,6 +267,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeInternal:
 		return true
 	case ProblemCodeInvalidToken:
+		return true
+	case ProblemCodeKeysUnavailable:
 		return true
 	case ProblemCodeMalformedJSON:
 		return true
@@ -1485,6 +1488,9 @@ type NoSession = Problem
 
 // NotFound An RFC 9457 problem document.
 type NotFound = Problem
+
+// NotReady An RFC 9457 problem document.
+type NotReady = Problem
 
 // OwnPresence What a viewer may know of a user. Whatever is hidden from that viewer is absent.
 type OwnPresence = Presence

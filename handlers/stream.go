@@ -309,7 +309,7 @@ func wantsErrorsAsStream(r *http.Request) bool {
 
 // failStream tells a refusal as the one event of a stream.
 func (s *Server) failStream(w http.ResponseWriter, r *http.Request, f *failure, p api.Problem) {
-	final := p.Status < http.StatusInternalServerError && p.Status != http.StatusTooManyRequests && f.code != api.ProblemCodeTokenExpired
+	final := p.Status < http.StatusInternalServerError && p.Status != http.StatusTooManyRequests && f.code != api.ProblemCodeTokenExpired && f.after == 0
 	p.Final = &final
 	sink, err := sse.Start(w, r)
 	if err != nil {
