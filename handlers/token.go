@@ -57,6 +57,7 @@ type Identity struct {
 	Profile presence.Profile // without a version
 	Scopes  Scopes
 	Rooms   []string  // globs in which only * is special; nil: every room
+	Issued  time.Time // when the token was, at the earliest: leeway is taken off; zero where it does not say
 	Expires time.Time // from then on the token is not believed any more; leeway is included
 }
 
@@ -440,6 +441,7 @@ type claims struct {
 	Audience  given[audience]       `json:"aud"`
 	Expires   given[numericDate]    `json:"exp"`
 	NotBefore given[numericDate]    `json:"nbf"`
+	Issued    jsontext.Value        `json:"iat"` // counts only where tokens have been revoked: what cannot be read is as good as absent
 	Scope     given[string]         `json:"scope"`
 	Rooms     given[[]string]       `json:"rooms"`
 	Profile   given[jsontext.Value] `json:"profile"`
@@ -484,6 +486,7 @@ func (v *Verifier) identify(c claims, now time.Time) (Identity, error) {
 	id := Identity{User: c.Subject.value, Scopes: ParseScopes(ScopeRead + " " + ScopeWrite), Rooms: c.Rooms.value}
 	exp, ok := c.Expires.value.time()
 	id.Expires = exp.Add(v.leeway)
+	id.Issued = v.issued(c.Issued)
 	switch nbf, nbfOK := c.NotBefore.value.time(); {
 	case !presence.ValidUser(id.User):
 		return Identity{}, badToken(`"sub" is not a user: it needs 1 to 128 printable characters`)
@@ -511,6 +514,18 @@ func (v *Verifier) identify(c claims, now time.Time) (Identity, error) {
 		return Identity{}, fmt.Errorf("%w: it was valid until %s", errTokenExpired, exp.UTC().Format(time.RFC3339))
 	}
 	return id, nil
+}
+
+func (v *Verifier) issued(raw jsontext.Value) time.Time {
+	var date numericDate
+	if raw == nil || json.Unmarshal(raw, &date) != nil {
+		return time.Time{}
+	}
+	at, ok := date.time()
+	if !ok {
+		return time.Time{}
+	}
+	return at.Add(-v.leeway)
 }
 
 // validRooms holds each glob to the rule of room names, * being as good a character as any.
