@@ -66,7 +66,13 @@ var settings = []setting{
 	{"Operation", "OTLP_ENDPOINT", "url", "", "where traces go; not supported yet"},
 	{"Operation", "WEBHOOK_URL", "url", "", "where changes are posted; not supported yet"},
 	{"Operation", "WEBHOOK_SECRET", "secret", "", "that signs what is posted; not supported yet"},
+
+	{clientGroup, "URL", "url", "http://localhost:8080", "where the server is"},
+	{clientGroup, "TOKEN", "token", "", "who asks; better here than as a flag, which everybody on a machine sees"},
 }
+
+// clientGroup are the settings of commands that talk to a server; the server itself has nothing to do with them.
+const clientGroup = "Commands that talk to a server"
 
 // reader reads settings one by one and collects what is wrong with them, so that one error can tell all of it.
 type reader struct {
@@ -96,7 +102,7 @@ func gather(fs *flag.FlagSet, args, environ []string, names ...string) (*reader,
 		}
 	}
 	for _, s := range settings {
-		if len(names) > 0 && !slices.Contains(names, s.name) {
+		if len(names) > 0 && !slices.Contains(names, s.name) || len(names) == 0 && s.group == clientGroup {
 			continue
 		}
 		fs.Func(s.flag(), s.help, func(value string) error {
