@@ -332,7 +332,7 @@ func (c *checkup) clock(whose string, off, took time.Duration) {
 	case within > mostSkew:
 		c.found(hint, "keep the clocks of all machines with NTP", "%s clock is %s off this machine's", whose, off.Round(100*time.Millisecond))
 	default:
-		c.found(fine, "", "%s clock and this machine's agree to %s", whose, max(off, -off, took).Round(time.Millisecond))
+		c.found(fine, "", "%s clock and this machine's agree to %s", whose, max(off, -off, took, time.Millisecond).Round(time.Millisecond))
 	}
 }
 

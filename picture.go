@@ -109,8 +109,10 @@ func (p *picture) room(e api.RoomEvent) []string {
 	room.count, room.rev = e.Count, e.Rev
 	var lines []string
 	come := func(all []api.Presence) {
-		p.presences(all) // what they do is told by the room
 		for _, m := range all {
+			if told := p.presences([]api.Presence{m}); slices.Contains(p.asked, m.UserID) {
+				lines = append(lines, told...) // of others the room tells
+			}
 			if !room.members[m.UserID] {
 				lines = append(lines, fmt.Sprintf("%s  + %s, %s (%d here)", plain(e.Room), nameOf(m), describe(m), e.Count))
 			}
