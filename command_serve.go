@@ -93,6 +93,10 @@ func serve(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) er
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return presently.Run(life) })
+	g.Go(func() error {
+		c.tokens.Run(life, log)
+		return nil
+	})
 	g.Go(func() error { return accept(server, listener) })
 	g.Go(func() error { return admin.serve(serveMetrics(registry)) })
 	g.Go(func() error {

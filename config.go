@@ -109,7 +109,7 @@ func readHeartbeat(r *reader, ttl time.Duration) time.Duration {
 
 // readUnused checks what has no effect in this version yet, and refuses what would be expected to have one.
 func readUnused(r *reader) {
-	unsupported := []string{"JWKS_URL", "WEBHOOK_URL", "WEBHOOK_SECRET"}
+	unsupported := []string{"WEBHOOK_URL", "WEBHOOK_SECRET"}
 	if r.oneOf("AFTER_LOSS", "open", "closed") == "closed" {
 		unsupported = append(unsupported, "AFTER_LOSS")
 	}
@@ -160,6 +160,7 @@ func readTLS(r *reader, c *config) {
 func readTokens(r *reader, c *config) {
 	t := handlers.TokenConfig{
 		Secret:     []byte(r.text("JWT_SECRET")),
+		JWKS:       r.text("JWKS_URL"),
 		Algorithms: r.list("JWT_ALGORITHMS"),
 		Issuer:     r.text("JWT_ISSUER"),
 		Audience:   r.text("JWT_AUDIENCE"),
@@ -173,15 +174,18 @@ func readTokens(r *reader, c *config) {
 		}
 		t.PublicKeys = keys
 	}
-	switch hasKey := len(t.Secret) > 0 || len(t.PublicKeys) > 0; {
+	switch hasKey := len(t.Secret) > 0 || len(t.PublicKeys) > 0 || t.JWKS != ""; {
 	case !hasKey && c.redisURL != "":
-		r.wrong("JWT_SECRET", "is needed with %s, or PRESENTLY_JWT_KEY_FILE: without a key nobody could be told from anybody; `openssl rand -base64 48` makes a good secret", r.source("REDIS_URL"))
+		r.wrong("JWT_SECRET", "is needed with %s, or PRESENTLY_JWT_KEY_FILE or PRESENTLY_JWKS_URL: without a key nobody could be told from anybody; `openssl rand -base64 48` makes a good secret", r.source("REDIS_URL"))
 		return
 	case !hasKey:
 		c.development = true
 		t.Secret = randomSecret()
 	case c.redisURL == "":
 		r.warn("PRESENTLY_REDIS_URL is not set: presence is kept in the memory of this process, on this instance alone, and is gone when it ends")
+	}
+	if t.JWKS != "" && t.Audience == "" {
+		r.warn("PRESENTLY_JWT_AUDIENCE is not set: with %s each token of that provider is believed, also those that it makes for other services", r.source("JWKS_URL"))
 	}
 	if secret := string(t.Secret); !c.development && strings.TrimSpace(secret) != secret {
 		r.warn("%s begins or ends with white space, which is taken as part of the secret", r.source("JWT_SECRET"))
@@ -194,7 +198,7 @@ func readTokens(r *reader, c *config) {
 
 // tokenProblems tells what a verifier cannot be made of, by the names of the settings.
 func (r *reader) tokenProblems(err error) {
-	names := map[string]string{"Secret": "JWT_SECRET", "PublicKeys": "JWT_KEY_FILE", "Algorithms": "JWT_ALGORITHMS", "Leeway": "JWT_LEEWAY"}
+	names := map[string]string{"Secret": "JWT_SECRET", "JWKS": "JWKS_URL", "PublicKeys": "JWT_KEY_FILE", "Algorithms": "JWT_ALGORITHMS", "Leeway": "JWT_LEEWAY"}
 	joined, _ := err.(interface{ Unwrap() []error })
 	if joined == nil {
 		return

@@ -33,7 +33,7 @@ func readAddress(r *reader, name string, development bool) string {
 	case host == "":
 		return net.JoinHostPort("127.0.0.1", port)
 	default:
-		r.wrong(name, "%q can be reached from elsewhere, which needs a key: set PRESENTLY_JWT_SECRET or PRESENTLY_JWT_KEY_FILE, or listen at 127.0.0.1:%s", address, port)
+		r.wrong(name, "%q can be reached from elsewhere, which needs a key: set PRESENTLY_JWT_SECRET, PRESENTLY_JWT_KEY_FILE or PRESENTLY_JWKS_URL, or listen at 127.0.0.1:%s", address, port)
 	}
 	return address
 }

@@ -44,7 +44,7 @@ var settings = []setting{
 
 	{"Tokens", "JWT_SECRET", "secret", "", "of 32 bytes or more, shared with whoever issues tokens"},
 	{"Tokens", "JWT_KEY_FILE", "file", "", "public keys or certificates in PEM; each may have signed a token"},
-	{"Tokens", "JWKS_URL", "url", "", "public keys of an identity provider; not supported yet"},
+	{"Tokens", "JWKS_URL", "url", "", "where an identity provider publishes its public keys (JWKS); https, but on this machine"},
 	{"Tokens", "JWT_ALGORITHMS", "list", "", "those accepted; none: what fits the keys (HS256, RS256, ES256, …, EdDSA)"},
 	{"Tokens", "JWT_ISSUER", "text", "", "the iss that tokens must have; none: any"},
 	{"Tokens", "JWT_AUDIENCE", "text", "", "the aud that tokens must have; none: any"},
@@ -66,7 +66,13 @@ var settings = []setting{
 	{"Operation", "OTLP_ENDPOINT", "url", "", "a collector to which traces go by OTLP over HTTP, such as http://localhost:4318"},
 	{"Operation", "WEBHOOK_URL", "url", "", "where changes are posted; not supported yet"},
 	{"Operation", "WEBHOOK_SECRET", "secret", "", "that signs what is posted; not supported yet"},
+
+	{clientGroup, "URL", "url", "http://localhost:8080", "where the server is"},
+	{clientGroup, "TOKEN", "token", "", "who asks; better here than as a flag, which everybody on a machine sees"},
 }
+
+// clientGroup are the settings of commands that talk to a server; the server itself has nothing to do with them.
+const clientGroup = "Commands that talk to a server"
 
 // reader reads settings one by one and collects what is wrong with them, so that one error can tell all of it.
 type reader struct {
@@ -96,7 +102,7 @@ func gather(fs *flag.FlagSet, args, environ []string, names ...string) (*reader,
 		}
 	}
 	for _, s := range settings {
-		if len(names) > 0 && !slices.Contains(names, s.name) {
+		if len(names) > 0 && !slices.Contains(names, s.name) || len(names) == 0 && s.group == clientGroup {
 			continue
 		}
 		fs.Func(s.flag(), s.help, func(value string) error {

@@ -71,6 +71,7 @@ var problems = map[api.ProblemCode]struct {
 	api.ProblemCodeTooManySessions:      {http.StatusTooManyRequests, "The user has too many sessions"},
 	api.ProblemCodeTooManyStreams:       {http.StatusTooManyRequests, "The user has too many streams open"},
 	api.ProblemCodeStoreUnavailable:     {http.StatusServiceUnavailable, "The store does not answer"},
+	api.ProblemCodeKeysUnavailable:      {http.StatusServiceUnavailable, "The keys of tokens have not been fetched yet"},
 	api.ProblemCodeDraining:             {http.StatusServiceUnavailable, "This instance is about to stop"},
 	api.ProblemCodeInternal:             {http.StatusInternalServerError, "Something went wrong on our side"},
 }
@@ -79,6 +80,7 @@ var problems = map[api.ProblemCode]struct {
 func failureOf(err error) *failure {
 	var f *failure
 	var tooLarge *http.MaxBytesError
+	var keyUnknown *keyUnknownError
 	switch {
 	case errors.As(err, &f):
 		return f
@@ -86,6 +88,8 @@ func failureOf(err error) *failure {
 		return &failure{code: api.ProblemCodeMissingToken, detail: "Send a token as Authorization: Bearer, or in the cookie presently.", cause: err}
 	case errors.Is(err, errTokenExpired):
 		return &failure{code: api.ProblemCodeTokenExpired, detail: "Get a fresh token and try again: " + tokenFault(err, errTokenExpired) + ".", cause: err}
+	case errors.As(err, &keyUnknown):
+		return &failure{code: api.ProblemCodeInvalidToken, detail: "Try again in a moment with the same token: " + keyUnknown.Error() + ".", after: keyUnknown.after, cause: err}
 	case errors.Is(err, errTokenInvalid):
 		return &failure{code: api.ProblemCodeInvalidToken, detail: "Get another token: " + tokenFault(err, errTokenInvalid) + ".", cause: err}
 	case errors.As(err, &tooLarge):

@@ -55,6 +55,7 @@ type Server struct {
 	streams  streamCount
 	limits   *limits // nil: none
 	metrics  *metrics
+	revoked  *revocations
 	sealer   sealer
 	log      *slog.Logger
 	router   http.Handler
@@ -69,10 +70,11 @@ var _ api.ServerInterface = (*Server)(nil)
 func New(opts Options) *Server {
 	s := &Server{opts: opts, tracker: opts.Tracker, hub: sse.NewHub(kinds), log: opts.Log, leaving: make(chan struct{})}
 	s.streams.open = map[string]int{}
+	s.revoked = newRevocations()
 	s.sealer.secret = opts.Tracker.Secret
 	s.feed = &feed{hub: s.hub, followers: followers{of: map[string]map[chan struct{}]bool{}}, subscriptionLane: opts.Tracker.SubscriptionLane}
 	s.board = presence.NewBoard(opts.Tracker.Store, s.feed)
-	s.feed.clock, s.feed.seen = s.board.Clock, s.seen
+	s.feed.clock, s.feed.seen, s.feed.revoked = s.board.Clock, s.seen, s.revoked
 	s.metrics = newMetrics(opts.Registry, s)
 	if opts.Rates {
 		s.limits = newLimits(opts.Tracker.Policy)
@@ -98,6 +100,10 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.board.Run(ctx) })
 	g.Go(func() error {
 		s.reportStreams(ctx)
+		return nil
+	})
+	g.Go(func() error {
+		s.followRevocations(ctx)
 		return nil
 	})
 	if err := g.Wait(); err != nil {
@@ -319,6 +325,9 @@ func (s *Server) admit(r *http.Request) (Identity, error) {
 		return Identity{}, nil
 	}
 	who, byCookie, err := s.opts.Tokens.Authenticate(r)
+	if err == nil {
+		err = s.stands(r.Context(), who.User, who.Issued)
+	}
 	if err != nil {
 		return Identity{}, err
 	}

@@ -55,6 +55,7 @@ func (s *Server) OpenStream(w http.ResponseWriter, r *http.Request, params api.O
 // opening is what a client asked for.
 type opening struct {
 	user    string
+	issued  time.Time // the token, where none stands behind a subscription
 	expires time.Time
 	watchList
 	lastID string
@@ -83,7 +84,7 @@ func (s *Server) openingOf(r *http.Request, params api.OpenStreamParams) (openin
 		}, nil
 	}
 	who := identity(r)
-	o := opening{user: who.User, expires: who.Expires, lastID: lastEventID(params)}
+	o := opening{user: who.User, issued: who.Issued, expires: who.Expires, lastID: lastEventID(params)}
 	o.users, o.rooms, o.wants = distinct(params.User), distinct(params.Room), wants{true, true, true}
 	if len(o.users)+len(o.rooms) == 0 {
 		return opening{}, invalid("/user", "name at least one user or room to watch, as ?user= or ?room=")
@@ -138,6 +139,8 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening) error
 	defer end.stop()
 	if o.subscription != "" {
 		defer s.follow(r.Context(), v, o, end)()
+	} else {
+		defer s.revoked.hold(o.user, o.issued, func() { v.stream.End(reconnect(api.ReconnectReasonTokenExpired, 0)) })()
 	}
 	s.metrics.opens(o.lastID, begin.resumed)
 	err = v.stream.Run(r.Context(), sink)
@@ -310,7 +313,7 @@ func wantsErrorsAsStream(r *http.Request) bool {
 
 // failStream tells a refusal as the one event of a stream.
 func (s *Server) failStream(w http.ResponseWriter, r *http.Request, f *failure, p api.Problem) {
-	final := p.Status < http.StatusInternalServerError && p.Status != http.StatusTooManyRequests && f.code != api.ProblemCodeTokenExpired
+	final := p.Status < http.StatusInternalServerError && p.Status != http.StatusTooManyRequests && f.code != api.ProblemCodeTokenExpired && f.after == 0
 	p.Final = &final
 	sink, err := sse.Start(w, r)
 	if err != nil {

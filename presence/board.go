@@ -37,8 +37,10 @@ type Listener interface {
 	Moved(g *Gathering, e *Entry)
 	// Counted says that a room has been counted anew, or has become crowded, or no longer is: its Members may be others than before.
 	Counted(g *Gathering)
-	// Subscribed says that a subscription has changed, SubscriptionsMissed that changes to those of a lane may have been missed.
+	// Subscribed says that a subscription has changed, Revoked that tokens have been revoked, SubscriptionsMissed that what either would have told
+	// of a lane may have been missed.
 	Subscribed(id string)
+	Revoked(r Revocation)
 	SubscriptionsMissed(lane int)
 	// Lost and Found say that the board can no longer, or again, keep in step with the store.
 	Lost()
@@ -475,6 +477,10 @@ func (b *Board) Changed(c Change) {
 	b.move(l, c.Head, c.Version)
 	if c.Subscription != "" {
 		b.listener.Subscribed(c.Subscription)
+		return
+	}
+	if c.Revocation.User != "" {
+		b.listener.Revoked(c.Revocation)
 		return
 	}
 	e := l.entries[c.User]

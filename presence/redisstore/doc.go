@@ -16,7 +16,8 @@
 //	presently:{16.3}:gone:<room>   sorted set: users who have gone out of the room or of somebody's sight there, by version; for 45 min
 //	presently:{16.3}:types:<room>  sorted set: users who may be typing in the room, by the end of it
 //	presently:{16.3}:sub:<id>   a subscription; until a day after its end
-//	presently:{16.3}:lane       channel: changes, changes of subscriptions and beacons
+//	presently:{16.3}:revoked    sorted set: users whose tokens have been revoked, by the moment before which
+//	presently:{16.3}:lane       channel: changes, changes of subscriptions, revocations and beacons
 //	presently:{16.0}:streams    how many streams each instance has open, and when it said so; only there
 //	presently:secret            the secret that all instances share
 //

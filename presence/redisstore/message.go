@@ -14,6 +14,7 @@ const (
 	kindChange    = "c"
 	kindBeacon    = "b"
 	kindNote      = "n" // a change of a subscription
+	kindRevoked   = "r"
 )
 
 // message is a change (also a note) or a beacon.
@@ -40,6 +41,10 @@ func parseMessage(lane int, payload string) (message, bool) {
 	case kindNote:
 		c := presence.Change{Lane: lane, Head: l.head(), Version: presence.Version(l.number()), Subscription: l.text()}
 		return message{change: c}, c.Epoch != 0 && c.Subscription != ""
+	case kindRevoked:
+		c := presence.Change{Lane: lane, Head: l.head(), Version: presence.Version(l.number())}
+		c.Revocation = presence.Revocation{User: l.text(), Before: millis(l.number())}
+		return message{change: c}, c.Epoch != 0 && c.Revocation.User != ""
 	case kindBeacon:
 		b := presence.Beacon{Lane: lane, Head: l.head(), Now: presence.Version(l.number()), Held: presence.Version(l.number() * 1000)}
 		micros := l.number()

@@ -237,6 +237,7 @@ func (w *witness) see(e *presence.Entry) {
 func (w *witness) Changed(e *presence.Entry)                      { w.see(e) }
 func (w *witness) Moved(_ *presence.Gathering, e *presence.Entry) { w.see(e) }
 func (w *witness) Counted(*presence.Gathering)                    {}
+func (w *witness) Revoked(presence.Revocation)                    {}
 func (w *witness) Subscribed(string)                              {}
 func (w *witness) SubscriptionsMissed(int)                        {}
 func (w *witness) Lost()                                          {}

@@ -92,12 +92,13 @@ func stringMap(c command) (map[string]string, error) {
 
 // subscriptionFields are the fields of a subscription's hash with their values: what subscription reads. Its version is given by the script.
 func subscriptionFields(s presence.Subscription) []any {
-	var quiet, ended, expires packed
+	var quiet, ended, issued, expires packed
 	quiet.flag(s.Quiet)
 	ended.flag(s.Ended)
+	issued.time(s.Issued)
 	expires.time(s.Expires)
 	fields := []any{
-		"user", escape(s.User), "ticket", escape(s.Ticket), "quiet", quiet.String(), "ended", ended.String(), "expires", expires.String(),
+		"user", escape(s.User), "ticket", escape(s.Ticket), "quiet", quiet.String(), "ended", ended.String(), "issued", issued.String(), "expires", expires.String(),
 	}
 	for _, l := range []struct {
 		name string
@@ -121,7 +122,7 @@ func subscription(id string, fields map[string]string) presence.Subscription {
 	}
 	return presence.Subscription{
 		ID: id, User: part("user").text(), Ticket: part("ticket").text(), Quiet: part("quiet").flag(), Ended: part("ended").flag(),
-		Expires: part("expires").time(), Version: part("version").version(),
+		Issued: part("issued").time(), Expires: part("expires").time(), Version: part("version").version(),
 		Users: list("users"), Rooms: list("rooms"), Events: list("events"), Grants: list("grants"),
 	}
 }

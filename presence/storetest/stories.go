@@ -129,7 +129,7 @@ func device(name string) *string { return &name }
 // near reports whether two times are the same but for the time that the test itself took.
 func near(a, b time.Time) bool { return a.Sub(b).Abs() < 600*time.Millisecond }
 
-var stories = slices.Concat(livingStories, amendStories, roomStories, typingStories, subscriptionStories)
+var stories = slices.Concat(livingStories, amendStories, roomStories, typingStories, subscriptionStories, revocationStories)
 
 // livingStories are of sessions, their beats and their end.
 var livingStories = []story{
