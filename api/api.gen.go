@@ -777,6 +777,9 @@ type ExplainedSession struct {
 	// RemainingMs How long until then. Below 0 it is overdue, and ends with the next sweep, or when the store has been back for a TTL.
 	RemainingMs int64 `json:"remainingMs"`
 
+	// Returns How often it has said that it leaves and come back within its grace. Nobody was told of that; many of them are a page that flaps.
+	Returns int64 `json:"returns"`
+
 	// Says What its last beat said.
 	Says SessionState `json:"says"`
 

@@ -66,7 +66,9 @@ func (p *person) ask(ctx context.Context, method, path, body string, headers ...
 			request.Header.Set("Content-Type", "application/json")
 		}
 	}
-	request.Header.Set("Authorization", "Bearer "+p.token)
+	if p.token != "" {
+		request.Header.Set("Authorization", "Bearer "+p.token)
+	}
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")
 		request.Header.Set(name, value)

@@ -57,16 +57,32 @@ func (p *person) watch(users ...string) *watching {
 	return w
 }
 
-// open opens a stream, from an id on where one is given, and reads its hello.
+// open opens a stream of users, from an id on where one is given, and reads its hello.
 func (p *person) open(lastID string, users ...string) *watching {
+	p.at.t.Helper()
+	return p.openAt("/v1/stream?"+url.Values{"user": users}.Encode(), lastID)
+}
+
+// watchThat opens a stream of what a query names, such as "room=lobby&user=ada", and reads it up to its snapshot.
+func (p *person) watchThat(query string) *watching {
+	p.at.t.Helper()
+	w := p.openAt("/v1/stream?"+query, "")
+	w.snapshot()
+	return w
+}
+
+// openAt opens the stream at a path, and reads its hello. Nobody in particular, who has no token, sends none.
+func (p *person) openAt(path, lastID string) *watching {
 	t := p.at.t
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	request, err := http.NewRequestWithContext(ctx, "GET", p.at.url+"/v1/stream?"+url.Values{"user": users}.Encode(), nil)
+	request, err := http.NewRequestWithContext(ctx, "GET", p.at.url+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.Header.Set("Authorization", "Bearer "+p.token)
+	if p.token != "" {
+		request.Header.Set("Authorization", "Bearer "+p.token)
+	}
 	if lastID != "" {
 		request.Header.Set("Last-Event-ID", lastID)
 	}

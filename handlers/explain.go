@@ -90,7 +90,7 @@ func because(record presence.Record, reason presence.Reason) string {
 func explainedSession(r presence.Record, s presence.Session) api.ExplainedSession {
 	shown, asOf := sessionOf(r, s), r.AsOf.Time()
 	return api.ExplainedSession{
-		SessionID: shown.SessionID, Device: shown.Device, Visibility: shown.Visibility, Seq: shown.Seq, Left: shown.Left,
+		SessionID: shown.SessionID, Device: shown.Device, Visibility: shown.Visibility, Seq: shown.Seq, Left: shown.Left, Returns: int64(s.Returns),
 		Says: api.SessionState(s.State), CountsAs: shown.State, Instance: s.Instance,
 		StartedAt: shown.StartedAt, AgeMs: asOf.Sub(s.Started).Milliseconds(),
 		LastBeatAt: shown.LastBeatAt, BeatAgeMs: asOf.Sub(s.LastBeat).Milliseconds(), InputAgeMs: asOf.Sub(s.LastInput).Milliseconds(),

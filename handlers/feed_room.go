@@ -103,8 +103,9 @@ func (f *feed) move(g *presence.Gathering, v *roomView, e *presence.Entry) bool 
 		part.Data = encode(user)
 	}
 	v.count, v.rev = len(v.members), max(v.rev+1, rev)
+	// The sum goes with the part, in fields that a hub does not look at here: of two frames a flush could take the first alone.
+	part.Digest, part.Version = uint64(v.count), int64(v.rev)
 	v.offer(part)
-	v.offer(&sse.Frame{Data: v.summary()})
 	return true
 }
 
@@ -121,9 +122,11 @@ func (f *feed) memberFrame(e *presence.Entry, viewer string) *sse.Frame {
 }
 
 // summary is the end of each event of a room: how many members the stream sees, as of when.
-func (v *roomView) summary() []byte {
-	b := append([]byte(`"count":`), strconv.Itoa(v.count)...)
-	return strconv.AppendInt(append(b, `,"rev":`...), int64(v.rev), 10)
+func (v *roomView) summary() []byte { return summaryOf(uint64(v.count), int64(v.rev)) }
+
+func summaryOf(count uint64, rev int64) []byte {
+	b := strconv.AppendUint([]byte(`"count":`), count, 10)
+	return strconv.AppendInt(append(b, `,"rev":`...), rev, 10)
 }
 
 // Counted implements presence.Listener.
@@ -247,18 +250,18 @@ func mergeRoom(k sse.Key, frames []*sse.Frame) []sse.Event {
 	if len(frames) == 0 {
 		return events
 	}
-	joined, left, summary := []byte(`"joined":[`), []byte(`"left":[`), []byte(nil)
+	joined, left, newest := []byte(`"joined":[`), []byte(`"left":[`), frames[0]
 	for _, f := range frames {
-		switch {
-		case f.Part == "":
-			summary = f.Data
-		case f.Data[0] == '{':
+		if f.Version > newest.Version {
+			newest = f // not always the last: who moves again keeps his place
+		}
+		if f.Data[0] == '{' {
 			joined = append(append(joined, f.Data...), ',')
-		default:
+		} else {
 			left = append(append(left, f.Data...), ',')
 		}
 	}
-	return append(events, roomEvent(k.ID, closed(joined), closed(left), summary))
+	return append(events, roomEvent(k.ID, closed(joined), closed(left), summaryOf(newest.Digest, newest.Version)))
 }
 
 // closed ends a list, each element of which has a comma after it.

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"slices"
@@ -470,6 +471,51 @@ func TestWhoComesOutOfHidingIsWhereHeHasBeen(t *testing.T) {
 			w.Errorf("typing: %q", got)
 		}
 	})
+}
+
+// Whatever people do, each viewer's lists and counts are those of the records, read one by one.
+func TestListsAndCountsAreThoseOfTheRecords(t *testing.T) {
+	for seed := range uint64(20) {
+		inStillWorld(t, func(w *world) {
+			dice := rand.New(rand.NewPCG(seed, 2))
+			one := func(of ...string) string { return of[dice.IntN(len(of))] }
+			users := []string{"ada", "ben", "cyd", "dan", "eve"}
+			for range 60 {
+				user, session := one(users...), one("session-1", "session-2")
+				switch dice.IntN(6) {
+				case 0, 1:
+					w.beat(user, session, `,"rooms":[`+one(`"lobby"`, `"lobby"`, `"attic"`, ``)+`]`)
+				case 2:
+					w.ask(user, "DELETE", "/v1/presence/me/sessions/"+session, "")
+				case 3:
+					w.ask(user, one("PUT", "DELETE"), "/v1/"+one(lists...)+"/"+one(users...), "")
+				case 4:
+					w.ask(user, "PUT", privacyPath, privacy(one(everyAudience...), "everyone", "everyone", "everyone"))
+				case 5:
+					w.choose(user, `{"status":"`+one("invisible", "busy")+`"}`)
+				}
+				time.Sleep(time.Millisecond)
+			}
+			for _, viewer := range append(users, "zoe") {
+				records, err := w.store.Lookup(w.Context(), viewer, users)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var there []string
+				var sessions int64
+				for _, r := range records {
+					if n, _ := r.SessionsIn("lobby"); r.InFor(viewer, "lobby") {
+						there, sessions = append(there, r.User), sessions+int64(n)
+					}
+				}
+				w.wantThere(viewer, "lobby", sessions, there...)
+				get := func(query string) api.RoomMembers { return w.members(viewer, "lobby", query) }
+				if got := slices.Concat(w.pages(get, 2, func([]string) {})...); !slices.Equal(got, there) {
+					t.Errorf("seed %d: %s sees %q, want %q", seed, viewer, got, there)
+				}
+			}
+		})
+	}
 }
 
 // inLobby brings users into the lobby.

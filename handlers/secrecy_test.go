@@ -172,13 +172,14 @@ func (p *hiddenPlay) write(gone bool) {
 	// In the end one session is left, so that to be gone is one step.
 	for i, step := range []func(){
 		func() { p.ask("ada", "DELETE", "/v1/presence/status", "") },
-		func() { p.beatAs("ada", sessionOfAda(0), `,"state":"online"`) },
+		func() { p.beatAs("ada", sessionOfAda(0), `,"state":"online","rooms":["attic","lobby"]`) },
 		ada("DELETE /v1/presence/me/sessions/" + sessionOfAda(1)),
 		ada("DELETE /v1/presence/me/sessions/" + sessionOfAda(2)),
 		ada("DELETE /v1/presence/me/sessions/" + backendSession),
 		func() { p.setPrivacy("everyone", "everyone", "everyone") },
+		func() { p.mustDo("ada", "PUT /v1/rooms/lobby/typing", typing(sessionOfAda(0), "30000")) }, // which her hiding ends
 	} {
-		at(hiddenSince-2*time.Second+time.Duration(i)*300*time.Millisecond, step)
+		at(hiddenSince-2*time.Second+time.Duration(i)*270*time.Millisecond, step)
 	}
 	busy := p.dice.IntN(200) // with streams that have just been flushed, so that her hiding waits
 	at(hiddenSince-time.Duration(busy)*time.Millisecond-500*time.Microsecond, func() { p.beatAs("ada", sessionOfAda(0), `,"state":"busy"`) })
@@ -245,6 +246,12 @@ var leaveTokenIn = regexp.MustCompile(`"leaveToken":"([^"]*)"`)
 
 func (p *hiddenPlay) one(of ...string) string { return of[p.dice.IntN(len(of))] }
 
+func (p *hiddenPlay) room() string { return "/v1/rooms/" + p.one("lobby", "lobby", "attic") }
+
+func typing(session, ttlMs string) string {
+	return `{"sessionId":"` + session + `","ttlMs":` + ttlMs + `}`
+}
+
 // expiry is a short one, and not by the second.
 func (p *hiddenPlay) expiry() string { return fmt.Sprint(1000 + p.dice.IntN(20000)) }
 
@@ -259,9 +266,10 @@ func (p *hiddenPlay) adaActs() func() {
 			}
 		}
 	}
-	switch p.dice.IntN(18) {
+	switch p.dice.IntN(23) {
 	case 0, 1, 2, 3, 4:
 		more := `,"state":"` + p.one("online", "away", "busy", "dnd") + `","device":"` + p.one("web", "mobile") + `"`
+		more += p.one("", "", `,"rooms":["lobby"]`, `,"rooms":["attic","cellar","lobby"]`, `,"rooms":[]`)
 		more += p.one("", `,"idleMs":600000`, `,"visibility":"hidden"`, `,"activity":{"type":"in_call","ttlMs":`+p.expiry()+`}`)
 		as := "ada/" + p.one("Ada", "Adele")
 		return func() { p.beatAs(as, session, more) }
@@ -291,11 +299,24 @@ func (p *hiddenPlay) adaActs() func() {
 		}
 	case 15:
 		return p.adaChooses(do)
+	case 17, 18:
+		return do(p.one("PUT", "PUT", "DELETE")+" "+p.room()+"/members/me?sessionId="+session, "")
+	case 19, 20, 21:
+		request := p.one("PUT", "PUT", "POST", "DELETE") + " " + p.room() + "/typing"
+		if body := typing(session, p.expiry()); !strings.HasPrefix(request, "DELETE") {
+			return do(request, body)
+		}
+		return do(request, "")
 	case 16:
 		if p.dice.IntN(3) == 0 {
-			return func() { p.ask("", "DELETE", "/v1/admin/users/ada/sessions", "", adminOf("root")) }
+			return func() {
+				if time.Since(p.start) < hiddenSince {
+					return // her sessions end one by one, and whether a flush falls between is up to the scheduler
+				}
+				p.ask("", "DELETE", "/v1/admin/users/ada/sessions", "", adminOf("root"))
+			}
 		}
-		set := `{"state":"busy","ttlMs":` + p.expiry() + `,"profile":{"name":"` + p.one("Ada", "Eda") + `"}}`
+		set := `{"state":"busy","ttlMs":` + p.expiry() + `,"rooms":["` + p.one("lobby", "attic") + `"],"profile":{"name":"` + p.one("Ada", "Eda") + `"}}`
 		return func() { p.ask("", "PUT", "/v1/admin/presence/ada", set, adminOf("root")) }
 	}
 	query := p.one("user=ada&user=eve", "user=tom&user=ada")
@@ -343,12 +364,20 @@ func (p *hiddenPlay) adaChooses(do func(request, body string) func()) func() {
 // tomActs is something that tom does for all to see. What he says has short ends, which come by the clock alone.
 func (p *hiddenPlay) tomActs() func() {
 	request, body := "PUT /v1/presence/custom", `{"text":"`+p.one("Standup", "Lunch")+`","expiresInMs":`+p.expiry()+`}`
-	switch p.dice.IntN(4) {
+	switch p.dice.IntN(8) {
 	case 0:
 		request, body = "PUT /v1/presence/status", `{"status":"`+p.one("busy", "away")+`","expiresInMs":`+p.expiry()+`}`
 	case 1:
-		more := `,"state":"` + p.one("online", "busy") + `"`
+		more := `,"state":"` + p.one("online", "busy") + `"` + p.one("", `,"rooms":["lobby"]`, `,"rooms":["attic"]`)
 		return func() { p.beatAs("tom", "session-of-tom", more) }
+	case 2, 3:
+		room, mark := p.room(), typing("session-of-tom", p.expiry())
+		return func() {
+			p.beatAs("tom", "session-of-tom", "")
+			p.mustDo("tom", "PUT "+room+"/typing", mark)
+		}
+	case 4:
+		request, body = "DELETE "+p.room()+"/members/me", ""
 	}
 	return func() { p.mustDo("tom", request, body) }
 }
@@ -356,17 +385,33 @@ func (p *hiddenPlay) tomActs() func() {
 // eveLooks is a request of eve's, whose answer is noted.
 func (p *hiddenPlay) eveLooks() func() {
 	request := p.one("GET /v1/presence/ada", "GET /v1/presence?user=ada&user=tom&user=eve", "GET /v1/presence/ada/explain", "GET /v1/presence/ada/explain?viewer=eve",
-		"POST /v1/presence/query", "POST /v1/presence/query", "GET /v1/presence/me", "POST /v1/presence/heartbeat", "GET /v1/contacts", "PUT /v1/contacts/ada", "HEAD /v1/presence/ada")
+		"POST /v1/presence/query", "POST /v1/presence/query", "GET /v1/presence/me", "POST /v1/presence/heartbeat", "GET /v1/contacts", "PUT /v1/contacts/ada", "HEAD /v1/presence/ada",
+		"GET "+p.room()+"/presence", "GET "+p.room()+"/presence?limit=1", "GET "+p.room()+"/presence?limit=1&cursor="+cursorAfter(p.one("a", "ada", "eve")),
+		"GET "+p.room()+"/count", "GET "+p.room()+"/count", "GET "+p.room()+"/typing", "GET "+p.room()+"/typing", "GET /v1/users/ada/rooms", "GET /v1/users/ada/rooms", "GET /v1/users/tom/rooms",
+		"GET /v1/admin/online", "GET /v1/admin/online?limit=1", "GET /v1/stats")
+	if request == "GET /v1/stats" && p.way.hide == blockEve {
+		request = "GET /v1/admin/online" // statistics know no viewer: others see ada still
+	}
 	body := ""
 	switch request {
 	case "POST /v1/presence/query":
 		body = p.one(`{"users":["tom","ada"]}`, `{"users":["ada","tom","eve"],"onlyOnline":true}`)
 	case "POST /v1/presence/heartbeat":
-		body = `{"sessionId":"session-of-eve"}`
+		body = `{"sessionId":"session-of-eve"` + p.one("", `,"rooms":["lobby","attic"]`, `,"rooms":[]`) + `}`
 	}
 	return func() {
 		method, path, _ := strings.Cut(request, " ")
-		r := p.ask("eve", method, path, body)
+		var headers []string
+		switch path, _, _ := strings.Cut(path, "?"); path {
+		case "/v1/stats":
+			headers = append(headers, "Authorization: Bearer "+token("eve", map[string]any{"scope": ScopeStats}))
+		case "/v1/admin/online":
+			headers = append(headers, adminOf("eve"))
+		}
+		r := p.ask("eve", method, path, body, headers...)
+		if path == "/v1/stats" {
+			r.header.Del("Content-Length") // of how many streams there are, which statistics do tell
+		}
 		p.hear(request, r)
 		if tag := r.header.Get("ETag"); tag != "" {
 			p.hear("again, "+request, p.ask("eve", method, path, body, "If-None-Match: "+tag))
@@ -382,7 +427,7 @@ func (p *hiddenPlay) hear(request string, r reply) {
 	p.heard = append(p.heard, fmt.Sprintf("at %v, %s: %d %v %s", time.Since(p.start), request, r.status, r.header, masked(string(r.body))))
 }
 
-var random = regexp.MustCompile(`"(streamId|requestId)":"[^"]*"|"nextMs":\d+|(?m)^retry: \d+$`)
+var random = regexp.MustCompile(`"(streamId|requestId)":"[^"]*"|"(nextMs|streams)":\d+|(?m)^retry: \d+$`)
 
 func masked(text string) string { return random.ReplaceAllString(text, "(random)") }
 
@@ -592,4 +637,23 @@ func TestWhoseRelationChangesIsToldSomethingNewer(t *testing.T) {
 			before = now
 		}
 	})
+}
+
+func TestARevDoesNotTellWhetherSomebodyElseWatches(t *testing.T) {
+	revs := map[bool]int64{}
+	for _, watched := range []bool{false, true} {
+		inWorld(t, func(w *world) {
+			w.beat("eve", "eve-laptop", "")
+			time.Sleep(2 * time.Second)
+			if watched {
+				w.watch("ada", "user=eve").started()
+			}
+			time.Sleep(600 * time.Millisecond) // to a moment between two beacons
+			_, snap, _ := w.watch("ben", "user=eve").started()
+			revs[watched] = snap.Presences[0].Rev
+		})
+	}
+	if revs[true] != revs[false] {
+		t.Errorf("rev %d where ada watches too, else %d", revs[true], revs[false])
+	}
 }

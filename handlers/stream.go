@@ -86,7 +86,7 @@ func (s *Server) openingOf(r *http.Request, params api.OpenStreamParams) (openin
 	o := opening{user: who.User, expires: who.Expires, lastID: lastEventID(params)}
 	o.users, o.rooms, o.wants = distinct(params.User), distinct(params.Room), wants{true, true, true}
 	if len(o.users)+len(o.rooms) == 0 {
-		return opening{}, invalid("", "name at least one user or room to watch, as ?user= or ?room=")
+		return opening{}, invalid("/user", "name at least one user or room to watch, as ?user= or ?room=")
 	}
 	return o, who.mayEnterAll(o.rooms)
 }
@@ -211,9 +211,13 @@ func (b *beginning) news(v *viewing, n sse.News) bool {
 }
 
 func (s *Server) hello(r *http.Request, o opening, resumed bool) sse.Event {
+	limits := api.StreamLimits{Users: usersAStream, Rooms: roomsAStream}
+	if o.subscription != "" {
+		limits.Users = usersASubscription
+	}
 	return sse.Event{Name: "hello", Retry: retryDelay(), Data: encode(api.HelloEvent{
 		StreamID: requestID(r.Context()), SubscriptionID: optional(o.subscription), Resumed: resumed, ServerTime: formatTime(s.board.Clock()),
-		PingMs: pingEvery.Milliseconds(), Limits: api.StreamLimits{Users: usersAStream, Rooms: roomsAStream},
+		PingMs: pingEvery.Milliseconds(), Limits: limits,
 	})}
 }
 

@@ -91,6 +91,20 @@ func (m *moody) PutSubscription(ctx context.Context, sub presence.Subscription) 
 	return m.Store.PutSubscription(ctx, sub)
 }
 
+func (m *moody) Room(ctx context.Context, q presence.RoomQuery) (presence.RoomIndex, error) {
+	if err := m.try(); err != nil {
+		return presence.RoomIndex{}, err
+	}
+	return m.Store.Room(ctx, q)
+}
+
+func (m *moody) RoomCount(ctx context.Context) (int, error) {
+	if err := m.try(); err != nil {
+		return 0, err
+	}
+	return m.Store.RoomCount(ctx)
+}
+
 func (m *moody) Lane(user string) int {
 	if do := m.onLane.Load(); do != nil {
 		(*do)()

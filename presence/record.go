@@ -50,6 +50,7 @@ type Session struct {
 	Idle     bool   // no input for the idle limit, as of the last beat: counts as away, whatever State says
 	Hidden   bool   // the page is hidden; the session's TTL is longer
 	Left     bool   // said goodbye; believed until its grace ends
+	Returns  int    // how often it said goodbye and came back within its grace: flaps that nobody saw
 	HasSeq   bool
 	Seq      int64 // highest seen, where HasSeq
 	TTL      time.Duration

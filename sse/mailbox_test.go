@@ -369,6 +369,8 @@ func (p *play) snapshot(ids []string) {
 	}
 	if p.s.Resnapshot(keys, compose) {
 		p.waiting = append(p.waiting, ids...)
+	} else {
+		p.show(ids)
 	}
 	p.unhold()
 	p.catchUp() // so that the snapshot is written
@@ -379,12 +381,16 @@ func (p *play) unhold() {
 	if !p.begun || p.quiet {
 		return
 	}
-	for _, id := range p.waiting {
+	p.show(p.waiting)
+	p.waiting = nil
+}
+
+func (p *play) show(ids []string) {
+	for _, id := range ids {
 		if w := p.watches[id]; w != nil {
 			w.held = false
 		}
 	}
-	p.waiting = nil
 }
 
 func (p *play) quietOrLive() {

@@ -7,8 +7,9 @@ import "slices"
 // finished. Frames go on being kept, the newest of each key; of keys made of parts
 // only that there were some, for which Options.Whole is asked in the end.
 //
-// A snapshot that is asked for waits as well, and at most 16 do. They are not
-// needed for keys that are added by [Hub.Watch]: those come with the catch-up.
+// A snapshot that is asked for waits as well, and at most 16 do; the keys of those
+// that are refused come with the catch-up, as do keys that are added by
+// [Hub.Watch].
 //
 // A stream that is made quiet before it runs writes its opening all the same. One
 // that is quiet stays so; a catch-up that is not yet written is taken back, and is

@@ -251,3 +251,29 @@ func TestAQuietStreamSleeps(t *testing.T) {
 		t.Error("frames that are not to be written have woken the stream")
 	}
 }
+
+// How it looked: a page changed its list many times while it was hidden, and never
+// saw some of those that it had added.
+func TestKeysOfARefusedSnapshotAreNotHeldForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHub(testKinds)
+		r := run(t, watching(h, Options{Cursor: func() string { return "c" }}))
+		nothing := func([]News, string) []Event { return nil }
+		r.Quiet()
+		for range queueLimit {
+			r.Resnapshot(nil, nothing)
+		}
+		h.WatchHeld(r.Stream, user("a"), 0)
+		h.WatchHeld(r.Stream, user("b"), 0)
+		h.Offer(user("a"), 0, say(1, "a1"))
+		if r.Resnapshot([]Key{user("a"), user("b"), user("unknown")}, nothing) {
+			t.Error("taken past the bound")
+		}
+		h.Offer(user("b"), 0, say(1, "b1"))
+		r.expect(t)
+		r.Live(catchUp)
+		r.expect(t, "0s catchUp a:a1,b:b1,")
+		h.Offer(user("b"), 0, say(2, "b2"))
+		r.expect(t, "0s presence#c[b2]") // nothing is on its way for ever
+	})
+}

@@ -160,8 +160,10 @@ func (s *Stream) Send(e Event) {
 // their order. It is for keys that were added by [Hub.WatchHeld] and holds them
 // back no longer. All else that is pending is written before it.
 //
-// It returns false when the stream has ended or 16 snapshots wait; compose is not
-// called then, nor when the stream ends before its turn.
+// It returns false when the stream has ended or 16 snapshots wait, as they do in a
+// long quiet. Compose is not called then, nor when the stream ends before its
+// turn. The keys are held back no longer all the same, and come as any other:
+// nobody would ask for them again.
 func (s *Stream) Resnapshot(keys []Key, compose Compose) bool {
 	news := make([]News, len(keys))
 	for i, k := range keys {
@@ -169,12 +171,28 @@ func (s *Stream) Resnapshot(keys []Key, compose Compose) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended || len(s.snapshots) >= queueLimit {
+	if s.ended {
+		return false
+	}
+	if len(s.snapshots) >= queueLimit {
+		s.unhold(keys)
 		return false
 	}
 	s.snapshots = append(s.snapshots, snapshot{news, compose})
 	s.poke()
 	return true
+}
+
+// unhold holds back no longer what is pending of keys. The lock is held.
+func (s *Stream) unhold(keys []Key) {
+	for _, k := range keys {
+		if t := s.hub.topic(k); t != nil {
+			if slot := s.box.find(t); slot >= 0 {
+				s.box.unhold(slot)
+			}
+		}
+	}
+	s.poke()
 }
 
 // End makes Run write what was sent, then the final events, and return. Pending

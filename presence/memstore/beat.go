@@ -26,13 +26,14 @@ func (s *Store) Beat(_ context.Context, b presence.Beat) (presence.Beaten, error
 		w.user.sessions[b.Session] = live
 		w.user.ended = slices.DeleteFunc(w.user.ended, func(t tombstone) bool { return t.session == b.Session })
 	}
+	returns := !live.leftAt.IsZero()
 	live.idle, live.lastBeat, live.leftAt = b.IdleFor, w.now, time.Time{}
 	if b.Seq != nil {
 		live.seq, live.hasSeq = *b.Seq, true
 	}
 	s.live.expect(live, w.now.Add(b.TTL))
 
-	w.session(b, live)
+	w.session(b, live, returns)
 	// Two sessions may come with tokens of different age: what a session says anew counts, not what it repeats.
 	live.name, live.avatar = b.Profile.Name, b.Profile.Avatar
 	if p := b.Profile; !repeats && (p.Name != w.user.record.Profile.Name || p.Avatar != w.user.record.Profile.Avatar) {
@@ -58,12 +59,15 @@ func (s *Store) Beat(_ context.Context, b presence.Beat) (presence.Beaten, error
 }
 
 // session brings the session's fact in line with a beat. Only what it shows makes a change.
-func (w *write) session(b presence.Beat, live *session) {
+func (w *write) session(b presence.Beat, live *session, returns bool) {
 	before, known := w.user.record.Session(b.Session)
 	f := before
 	f.ID, f.State, f.Idle = b.Session, b.State, b.Idle
 	f.Hidden, f.Left, f.TTL, f.Instance = b.Hidden, false, b.TTL, b.Instance
 	f.Seq, f.HasSeq = live.seq, live.hasSeq
+	if returns {
+		f.Returns++
+	}
 	if b.Device != nil {
 		f.Device = *b.Device
 	}

@@ -80,6 +80,9 @@ func session(id string, v parts) presence.Session {
 	s.Instance = v.text()
 	v.skip(2) // fingerprints of what the session says, which only scripts compare
 	s.Left = v.text() != ""
+	v.skip(2) // what scripts alone need, while it has left
+	returns, _ := v.maybe()
+	s.Returns = int(returns)
 	return s
 }
 

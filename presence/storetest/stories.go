@@ -223,6 +223,17 @@ var livingStories = []story{
 		a.fx.Advance(TTL - 2*time.Second)
 		a.wantStatus("ada", presence.Online)
 		a.wantHeard()
+		for range 2 {
+			if returns := a.sessions("ada").Sessions[0].Returns; returns != 1 { // a steady beat is no return
+				a.t.Fatalf("%d returns, want 1", returns)
+			}
+			a.beat(b)
+		}
+		a.leave("ada", "session-1")
+		a.beat(b)
+		if returns := a.sessions("ada").Sessions[0].Returns; returns != 2 {
+			a.t.Fatalf("%d returns, want 2", returns)
+		}
 	}},
 	{"AnOlderBeatChangesNothing", func(a *actor) {
 		b := beatOf("ada", "session-1")

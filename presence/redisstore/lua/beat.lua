@@ -51,7 +51,7 @@ else
   redis.call('HDEL', u, 't:' .. id)
   highest = nil
   come[1] = '' -- presence.Everywhere
-  session = {'', '', '', '0', '', '', int(MS), '0', '', '', '', '', '', '', ''}
+  session = {'', '', '', '0', '', '', int(MS), '0', '', '', '', '', '', '', '', ''}
 end
 
 -- The newest input is fixed at the change to away.
@@ -64,6 +64,7 @@ elseif not was_away then
 end
 session[HIDDEN], session[TTL], session[INSTANCE] = hidden, int(ttl), instance
 session[SAYS], session[PROFILE] = says, profile_says
+if session[LEFT_AT] ~= '' then session[RETURNS] = int((tonumber(session[RETURNS]) or 0) + 1) end
 session[LEFT_AT], session[LAST_BEAT], session[LAST_INPUT] = '', '', ''
 number = number or highest
 session[SEQ] = number and int(number) or ''
@@ -118,7 +119,7 @@ if names ~= '-' then -- presence.Record.SetRooms
       stays[#stays + 1] = since[is[i]] or version
     end
     local packed_stays = pack(stays)
-    redis.call('HSET', u, 'm:' .. id, packed_stays) -- without rooms too: its version tells that none was lost
+    redis.call('HSET', u, 'm:' .. id, packed_stays) -- an empty one too: it tells from what was lost
     facts[#facts + 1] = 'm:' .. id .. '=' .. packed_stays
   end
 end

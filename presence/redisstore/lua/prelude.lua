@@ -19,7 +19,7 @@ local SEQ_BASE = 9007199254740992
 
 -- The parts of a session's field, in order. Readers ignore further parts, and writers keep them.
 local STATE, IDLE, DEVICE, VERSION, HIDDEN, TTL, STARTED, INPUT = 1, 2, 3, 4, 5, 6, 7, 8
-local SEQ, INSTANCE, SAYS, PROFILE, LEFT_AT, LAST_BEAT, LAST_INPUT = 9, 10, 11, 12, 13, 14, 15
+local SEQ, INSTANCE, SAYS, PROFILE, LEFT_AT, LAST_BEAT, LAST_INPUT, RETURNS = 9, 10, 11, 12, 13, 14, 15, 16
 
 local function int(n) return string.format('%.0f', n) end
 
