@@ -97,8 +97,8 @@
 // What a replica had not got when its master died is lost, but for what instances remember. So is what was set by users whom no living instance has
 // dealt with in the last TTL.
 //
-// A change that two instances which remember nothing of the user make between a loss and its repair may be the older of two truths: somebody who hid, and
-// whom a stranger instance lets come out of hiding in that second, hides until he changes a setting again.
+// An instance that remembers nothing of a user may take a change of his settings between a loss and its repair. Fields are restored one by one, so
+// who was hidden by a privacy setting, and opened it in that second, stays hidden until he changes a setting again: rather that than the other way round.
 //
 // Where Redis' clock is set back by less than begins an epoch, the version of a change may be less than the time as of which a record was
 // read in the half second before: beacons alone leave their time behind.
