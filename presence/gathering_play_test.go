@@ -287,6 +287,7 @@ func (a act) String() string {
 func (a *auditorium) perform(c act) {
 	switch c.kind {
 	case "":
+		time.Sleep(time.Millisecond) // no session ends and begins at the same moment
 		_ = c.deed.perform(a.t.Context(), a.split.Store)
 		synctest.Wait()
 	case "hear":
