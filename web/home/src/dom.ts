@@ -56,8 +56,8 @@ const HUES = 8
 /** A colour for somebody, always the same; the stylesheet knows which. */
 export function hue(userId: string): string {
   let sum = 0
-  for (const c of userId) sum = (sum * 31 + c.codePointAt(0)!) % 9973
-  return String(sum % HUES)
+  for (const c of userId) sum = (sum * 37 + c.codePointAt(0)!) % 9973
+  return String((sum >> 2) % HUES)
 }
 
 /** A round picture of a name, with a dot on it. */

@@ -23,9 +23,9 @@ const HINTS: Record<ChosenStatus | 'automatic', string> = {
 
 const PRESETS: readonly (readonly [string, string])[] = [
   ['☕', 'Coffee'],
-  ['🎧', 'Focus time'],
-  ['🍜', 'Lunch'],
-  ['🏡', 'From home'],
+  ['⚡', 'Focus time'],
+  ['⌛', 'Back soon'],
+  ['✈️', 'Travelling'],
 ]
 
 const ACTIVITIES: readonly (readonly [string, Doing | null])[] = [

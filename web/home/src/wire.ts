@@ -11,8 +11,8 @@ export function showLog(client: PresenceClient): void {
   const log = $('log')
   client.addEventListener('event', ({ detail: { event, data, id } }) => {
     const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40
-    const time = new Date().toLocaleTimeString([], { hour12: false })
-    log.append(h('li', { 'data-event': event }, h('span', { class: 'head' }, h('b', {}, event), h('time', {}, time)), h('code', { title: id && 'id: ' + id }, JSON.stringify(data))))
+    const code = h('code', { title: id && 'id: ' + id }, ...JSON.stringify(data).split(/(?<=[,:{[])/).flatMap((part) => [part, h('wbr')]))
+    log.append(h('li', { 'data-event': event }, h('span', { class: 'head' }, h('b', {}, event), h('time', {}, new Date().toLocaleTimeString())), code))
     while (log.childElementCount > LINES) log.firstElementChild!.remove()
     if (atEnd) log.scrollTop = log.scrollHeight // else somebody is reading
   })
