@@ -369,7 +369,7 @@ func (w *writer) take(b *batch, now time.Time, due bool) {
 	}
 	for _, s := range w.snapshots {
 		w.release(s.news)
-		b.snapshots = append(b.snapshots, composition{s.news, s.compose})
+		b.snapshots = append(b.snapshots, composition(s))
 	}
 	w.snapshots = nil
 	if w.box.pending() {

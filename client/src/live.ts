@@ -2,7 +2,7 @@
  * The live half of a PresenceClient, which `connect()` loads: one tab leads and has a link and a heart, the others hear of it. Here the needs of all
  * tabs become one subscription and one session, and what the page goes through reaches whom it concerns.
  */
-import type { BeatAnswer, Doing, PingEvent, Presence, PresenceEvent, RoomEvent, SnapshotEvent, TypingEvent, TypingMark } from './api.gen.js'
+import type { BeatAnswer, Doing, HelloEvent, PingEvent, Presence, PresenceEvent, RoomEvent, SnapshotEvent, TypingEvent, TypingMark } from './api.gen.js'
 import { claims, memberPath, type Api } from './api.js'
 import { createBackoff } from './backoff.js'
 import type { Connection, PresenceEvents, PresenceOptions } from './client.js'
@@ -177,6 +177,8 @@ export function createLive(host: Host) {
 
   const take = (event: string, data: unknown, id: string | undefined) => {
     if (event === 'hello' || event === 'ping') store.setTime((data as PingEvent).serverTime)
+    // A server that cannot go on where we were may have forgotten who is here, too.
+    if (event === 'hello' && host.connection.status === 'stale' && !(data as HelloEvent).resumed) heart.nudge(true)
     if (event === 'hello' || event === 'recovered') setStatus(host.connection.status, false)
     else if (event === 'degraded') setStatus(host.connection.status, true)
     else if (event === 'snapshot') store.snapshot(data as SnapshotEvent)

@@ -75,11 +75,12 @@ test('a thousand clients that come and go leave no timer, stream, lock, channel 
     void client.onPresence('lobby', handler)
     client.onTyping('lobby', handler)
     client.watchUsers(['ben'])
-    if (i % 3) await pass()
+    // Some of them before they are in, some after.
+    if (i % 10 === 0) await pass()
+    else if (i % 3 === 0) await vi.advanceTimersByTimeAsync(1)
     client.startTyping('lobby')
     if (i % 2) client.offPresence('lobby', handler)
     client.close()
-    await pass()
   }
   await pass(60_000)
   expect(vi.getTimerCount()).toBe(0)

@@ -182,6 +182,24 @@ describe('heartbeats', () => {
     expect(server.beats).toHaveLength(length)
   })
 
+  test('come at once when the stream is back and does not go on where it was: the server may have forgotten all', async () => {
+    start()
+    client.watchUsers(['ben'])
+    await pass(5000)
+    expect(server.beats).toHaveLength(1)
+    server.stream.break()
+    await pass(1100)
+    expect(client.status).toBe('live')
+    expect(server.beats).toHaveLength(2)
+    server.greets = false
+    server.stream.break()
+    await pass(5000)
+    server.hello(server.stream, undefined, true)
+    await pass(5000)
+    expect(client.status).toBe('live')
+    expect(server.beats).toHaveLength(2)
+  })
+
   test('whoever only watches sends none', async () => {
     start({ heartbeat: false })
     client.watchUsers(['ben'])
