@@ -1,18 +1,30 @@
 // A real Chromium, and people in it.
 import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { chromium } from 'playwright-core'
-import { token, until } from './server.mjs'
+import { run, token, until, work } from './server.mjs'
 
 const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync)
 
-/** Launches Chromium as people have it: what Playwright switches off so that tests are quick is what these tests are about. */
-export function launch() {
-  return chromium.launch({
-    executablePath,
-    headless: true,
-    args: process.getuid?.() === 0 ? ['--no-sandbox'] : [],
-    ignoreDefaultArgs: ['--disable-back-forward-cache', '--disable-background-timer-throttling', '--disable-backgrounding-occluded-windows', '--disable-renderer-backgrounding'],
-  })
+/**
+ * Starts Chromium as people have it: what Playwright switches off so that tests are quick (slow timers, hidden tabs, the
+ * back-forward cache) is what these tests are about.
+ */
+export async function launch() {
+  const child = run(executablePath, [
+    '--headless=new',
+    '--remote-debugging-port=0',
+    '--user-data-dir=' + join(work, 'chromium'),
+    '--no-first-run',
+    '--disable-component-update',
+    '--disable-dev-shm-usage',
+    '--use-gl=disabled',
+    ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []), // which does not work for root
+    'about:blank',
+  ])
+  const [, endpoint] = await until('Chromium listens', () => /DevTools listening on (\S+)/.exec(child.text), 30_000)
+  // In the browser's own context (newBrowser with real), pages are hidden when they are.
+  return chromium.connectOverCDP(endpoint, { noDefaults: true })
 }
 
 /**
@@ -32,19 +44,32 @@ export function watchOver(page, expected = []) {
 /** What goes wrong when the server is away. */
 export const OUTAGE = [/Failed to load resource/, /ERR_/]
 
-/** A browser of somebody's own, as on a machine of his own. Everything in it is watched over: see `calm`. */
-export async function newBrowser(browser, { expected = [], ...options } = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options })
+/**
+ * A browser of somebody's own, as on a machine of his own. All pages in it are watched over. There is one `real` one, in which tabs are
+ * hidden by others; in the rest every page takes itself for visible and focused.
+ */
+export async function newBrowser(browser, { expected = [], real = false, ...options } = {}) {
+  const context = real ? browser.contexts()[0] : await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options })
   const wrong = []
-  context.on('page', (page) => wrong.push([page, watchOver(page, expected)]))
+  const pages = []
+  const watch = (page) => {
+    pages.push(page)
+    wrong.push([page, watchOver(page, expected)])
+  }
+  context.on('page', watch)
   await context.addInitScript(() => {
-    globalThis.refused = []
     document.addEventListener('securitypolicyviolation', (event) => console.error(`refused by policy: ${event.violatedDirective} ${event.blockedURI}`))
   })
-  return Object.assign(context, {
+  return {
+    newPage: () => context.newPage(),
     /** What went wrong so far. */
     wrong: () => wrong.flatMap(([page, texts]) => texts.map((text) => `${page.url()}: ${text}`)),
-  })
+    async close() {
+      context.off('page', watch)
+      if (!real) return context.close()
+      await Promise.all(pages.map((page) => page.close()))
+    },
+  }
 }
 
 /** Opens the demo as one of its people. */

@@ -32,7 +32,8 @@ export function freePort() {
   })
 }
 
-function run(command, args, env = {}) {
+/** Runs a program until the end of all. */
+export function run(command, args, env = {}) {
   const child = spawn(command, args, { cwd: work, env: { PATH: process.env.PATH, HOME: work, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   child.text = ''
   for (const out of [child.stdout, child.stderr]) out.on('data', (data) => (child.text += data))

@@ -127,8 +127,8 @@ function enter(client: PresenceClient, me: Person, team: ReadonlyMap<string, str
   showPeople(client, ROOM, team)
   showTyping(client)
   client.addEventListener('error', ({ detail }) => {
-    // What is tried again by itself shows in the connection; what is not, here.
-    if (detail.status && detail.status < 500 && detail.status !== 401 && detail.status !== 429) void attempt(Promise.reject(detail))
+    // What is tried again by itself shows in the connection; what nobody can repair but the user, here.
+    if (detail.status === 400 || detail.status === 403) void attempt(Promise.reject(detail))
   })
   client.connect()
   void attempt(client.joinRoom(ROOM))
