@@ -14,7 +14,7 @@ P ?= 2
 # Modules beside the product's own, such as linters: ./... does not reach them.
 MODULES := $(patsubst %/go.mod,%,$(wildcard internal/*/go.mod e2e/go.mod bench/go.mod))
 # npm packages with tests of their own.
-CLIENTS := $(patsubst %/package.json,%,$(wildcard client/package.json e2e/package.json))
+CLIENTS := $(patsubst %/package.json,%,$(wildcard client/package.json e2e/browser/package.json))
 
 .PHONY: help
 help: ## list the targets
@@ -27,6 +27,11 @@ setup: ## install what tests need and this machine lacks (Debian packages, no se
 .PHONY: generate
 generate: ## generate api/ from openapi.yaml
 	internal/tools/generate.sh
+
+.PHONY: demo
+demo: ## build the demo's bundle, which is committed, from web/home/src and client/src
+	test -d client/node_modules || npm --prefix client ci --no-fund --no-audit
+	node web/home/build.mjs
 
 .PHONY: build
 build: ## build the static binary dist/presently

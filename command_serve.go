@@ -139,12 +139,11 @@ func newHandlers(c config, store presence.Store, instance string, registry *prom
 }
 
 func newHome(c config) http.Handler {
-	if !c.development {
-		return home.Handler(home.Options{})
+	o := home.Options{Demo: c.demo, Silence: c.policy.TTL}
+	if c.development {
+		o.People = c.devPeople
 	}
-	return home.Handler(home.Options{
-		User: devUser, Token: c.devToken, Silence: c.policy.TTL,
-	})
+	return home.Handler(o)
 }
 
 // newServer has no WriteTimeout: it would end each stream; every write of a stream has a deadline of its own.

@@ -22,6 +22,7 @@ type config struct {
 
 	redisURL    string // empty: the embedded store
 	partitions  int
+	demo        bool
 	development bool // neither Redis nor a key: loopback only, with a secret made up for this run
 
 	tokens   *handlers.Verifier
@@ -85,6 +86,8 @@ func loadConfig(fs *flag.FlagSet, args, environ []string) (config, error) {
 		// A sweep tells by the last one's age whether the store was away. Where sessions live shortly, a second is too coarse for that.
 		c.sweep = min(c.sweep, max(c.policy.TTL/10, 10*time.Millisecond))
 	}
+	demo := r.oneOf("DEMO", "auto", "on", "off")
+	c.demo = demo == "on" || demo == "auto" && c.development
 	if c.development && !r.isGiven("DRAIN") {
 		c.drain = time.Second // there is no other instance to go to
 	}

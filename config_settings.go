@@ -36,6 +36,7 @@ var settings = []setting{
 	{"Serving", "TLS_KEY", "file", "", "private key in PEM"},
 	{"Serving", "CORS_ORIGINS", "list", "", "origins whose pages may ask, such as https://app.example.org,https://example.org"},
 	{"Serving", "RATE_LIMIT", "on|off", "on", "off switches off rates, never caps"},
+	{"Serving", "DEMO", "auto|on|off", "auto", "the team room at /; auto: in development; on elsewhere it asks for a token, and gives none"},
 	{"Serving", "DRAIN", "duration", "25s", "time over which streams are ended when the process is asked to stop"},
 
 	{"Store", "REDIS_URL", "url", "", "redis://, rediss://, several hosts for a cluster, redis+sentinel://…/master; none: memory of this process"},
