@@ -14,7 +14,7 @@ import (
 // lastScrape is how long the operators' address waits for who is asking, when all else has ended. A profile that takes longer is cut.
 const lastScrape = time.Second
 
-// admin is the address of operators: metrics and profiles, without any token. Who can reach it can learn much, and slow the instance down.
+// admin is the address of operators: a page that shows how the instance does, metrics and profiles, without any token. Who can reach it can learn much, and slow the instance down.
 // A nil one is none.
 type admin struct {
 	listener net.Listener
@@ -37,11 +37,12 @@ func listenAdmin(ctx context.Context, c config, log *slog.Logger) (*admin, error
 }
 
 // serve answers until stop is called.
-func (a *admin) serve(metrics http.Handler) error {
+func (a *admin) serve(page, metrics http.Handler) error {
 	if a == nil {
 		return nil
 	}
 	mux := http.NewServeMux()
+	mux.Handle("GET /{$}", page)
 	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

@@ -98,7 +98,7 @@ func serve(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) er
 		return nil
 	})
 	g.Go(func() error { return accept(server, listener) })
-	g.Go(func() error { return admin.serve(serveMetrics(registry)) })
+	g.Go(func() error { return admin.serve(presently.Operators(store.facts), serveMetrics(registry)) })
 	g.Go(func() error {
 		store.advise(life)
 		return nil

@@ -63,7 +63,7 @@ var settings = []setting{
 
 	{"Operation", "LOG_LEVEL", "level", "info", "debug, info, warn or error"},
 	{"Operation", "LOG_FORMAT", "text|json", "text", ""},
-	{"Operation", "ADMIN_LISTEN", "address", "", "a second address, for operators alone: metrics, which then are there only, and profiles"},
+	{"Operation", "ADMIN_LISTEN", "address", "", "a second address, for operators alone: a page, profiles, and the metrics, which then are only there"},
 	{"Operation", "OTLP_ENDPOINT", "url", "", "a collector to which traces go by OTLP over HTTP, such as http://localhost:4318"},
 	{"Operation", "WEBHOOK_URL", "url", "", "where changes are posted; not supported yet"},
 	{"Operation", "WEBHOOK_SECRET", "secret", "", "that signs what is posted; not supported yet"},

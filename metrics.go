@@ -1,14 +1,17 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"runtime"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/presently/presently/handlers"
 	"github.com/presently/presently/presence/redisstore"
 )
 
@@ -94,4 +97,20 @@ func (c redisCollector) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(m.desc, m.kind, m.read(now))
 	}
 	out <- prometheus.MustNewConstSummary(sweepLag, uint64(now.Claims), now.Late.Seconds(), nil)
+}
+
+// facts are what the operators' page tells of the build and of Redis.
+func (s openedStore) facts() []handlers.Fact {
+	facts := []handlers.Fact{{Name: "version", Value: versionName() + ", " + runtime.Version()}}
+	if s.redis == nil {
+		return append(facts, handlers.Fact{Name: "store", Value: "the memory of this process"})
+	}
+	n := s.redis.Stats()
+	return append(facts,
+		handlers.Fact{Name: "partitions", Value: strconv.Itoa(n.Partitions)},
+		handlers.Fact{Name: "Redis' last answer to a beacon", Value: n.Unanswered.Round(time.Millisecond).String() + " ago"},
+		handlers.Fact{Name: "last sweep from here of the partition left alone for longest", Value: n.Sweep.Round(time.Millisecond).String() + " ago"},
+		handlers.Fact{Name: "connections to Redis", Value: fmt.Sprintf("%d, %d of them idle; %d calls got none in time", n.Pool.TotalConns, n.Pool.IdleConns, n.Pool.Timeouts)},
+		handlers.Fact{Name: "connections listened on since the start", Value: strconv.FormatInt(n.Listened, 10)},
+	)
 }

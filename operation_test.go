@@ -42,12 +42,15 @@ func TestMetricsMoveToTheAddressForOperatorsAndProfilesAreThereAlone(t *testing.
 	admin := i.adminURL(t)
 	for url, want := range map[string]int{
 		i.url + "/metrics": 404, i.url + "/debug/pprof/": 404, i.url + "/debug/pprof/goroutine": 404,
-		admin + "/metrics": 200, admin + "/debug/pprof/": 200, admin + "/debug/pprof/goroutine?debug=1": 200,
+		admin + "/": 200, admin + "/?user=ada&viewer=ben": 200, admin + "/metrics": 200, admin + "/debug/pprof/": 200, admin + "/debug/pprof/goroutine?debug=1": 200,
 		admin + "/debug/pprof/cmdline": 404, admin + "/v1/presence/me": 404, admin + "/healthz": 404,
 	} {
 		if got := status(t, c, url); got != want {
 			t.Errorf("GET %s = %d, want %d", url, got, want)
 		}
+	}
+	if _, text := get(t, c, admin+"/?user=ada"); !strings.Contains(text, "There is no live session") || !strings.Contains(text, "the memory of this process") {
+		t.Errorf("the page:\n%s", text)
 	}
 	if _, text := get(t, c, admin+"/metrics"); !strings.Contains(text, "presently_build_info{") || !strings.Contains(text, "go_goroutines ") {
 		t.Errorf("metrics:\n%s", text)

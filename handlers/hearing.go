@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -20,9 +21,9 @@ type hearing struct {
 
 // laneHeard is what was heard of one lane.
 type laneHeard struct {
-	beacon time.Time // when the last came, by the clock of this process
-	held   bool
-	epoch  int64 // 0: nothing was heard yet
+	beacon time.Time        // when the last came, by the clock of this process
+	held   presence.Version // until then; 0: it is not
+	head   presence.Head    // as of the last beacon; its epoch is 0 where nothing was heard yet
 }
 
 // hearing makes m listen to what feed is told.
@@ -53,10 +54,10 @@ func (h *hearing) Changed(c presence.Change) {
 func (h *hearing) Beacon(b presence.Beacon) {
 	h.mu.Lock()
 	l := &h.lanes[b.Lane]
-	if l.epoch != 0 && l.epoch != b.Epoch {
+	if l.head.Epoch != 0 && l.head.Epoch != b.Epoch {
 		h.metrics.epochs.Inc()
 	}
-	l.beacon, l.held, l.epoch = time.Now(), b.Held != 0, b.Epoch
+	l.beacon, l.held, l.head = time.Now(), b.Held, b.Head
 	h.mu.Unlock()
 	h.Feed.Beacon(b)
 }
@@ -64,7 +65,7 @@ func (h *hearing) Beacon(b presence.Beacon) {
 // Missed implements presence.Feed. Whoever begins to listen may have missed something too, which is no gap.
 func (h *hearing) Missed(lane int) {
 	h.mu.Lock()
-	begun := h.lanes[lane].epoch != 0
+	begun := h.lanes[lane].head.Epoch != 0
 	h.mu.Unlock()
 	if begun {
 		h.metrics.gaps.Inc()
@@ -93,6 +94,13 @@ func (h *hearing) Found() {
 	h.Feed.Found()
 }
 
+// each is what was heard of every lane.
+func (h *hearing) each() []laneHeard {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.lanes)
+}
+
 // age is how long the lane that is most behind has been silent.
 func (h *hearing) age() (most time.Duration) {
 	h.mu.Lock()
@@ -108,7 +116,7 @@ func (h *hearing) held() (n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, l := range h.lanes {
-		if l.held {
+		if l.held != 0 {
 			n++
 		}
 	}

@@ -103,3 +103,20 @@ func TestAStreamTellsHowMuchWaitsAndHowItWasEnded(t *testing.T) {
 		}
 	})
 }
+
+func TestTheBusiestKeysAreThoseThatMostStreamsWatch(t *testing.T) {
+	h := NewHub(testKinds)
+	for i := range 5 {
+		s := watching(h, Options{}, user("a"))
+		for r := range i {
+			h.Watch(s, room(fmt.Sprint("r", r)), 0)
+		}
+	}
+	got := fmt.Sprint(h.Busiest(room("").Kind, 3))
+	if want := fmt.Sprint([]Audience{{room("r0"), 4}, {room("r1"), 3}, {room("r2"), 2}}); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if got := h.Busiest(room("").Kind, 10); len(got) != 4 {
+		t.Errorf("%d rooms, want 4", len(got))
+	}
+}
