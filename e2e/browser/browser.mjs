@@ -10,7 +10,7 @@ const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/
  * Starts Chromium as people have it: what Playwright switches off so that tests are quick (slow timers, hidden tabs, the
  * back-forward cache) is what these tests are about.
  */
-export async function launch() {
+export async function launch(...more) {
   const child = run(executablePath, [
     '--headless=new',
     '--remote-debugging-port=0',
@@ -20,6 +20,7 @@ export async function launch() {
     '--disable-dev-shm-usage',
     '--use-gl=disabled',
     ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []), // which does not work for root
+    ...more,
     'about:blank',
   ])
   const [, endpoint] = await until('Chromium listens', () => /DevTools listening on (\S+)/.exec(child.text), 30_000)

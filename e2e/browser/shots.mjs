@@ -1,12 +1,13 @@
 // Takes the screenshots of docs/: npm run shots.
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { choose, launch, newBrowser, open, sees } from './browser.mjs'
+import { small } from './png.mjs'
 import { build, cleanUp, startServer } from './server.mjs'
 
 const out = new URL('../../docs/images/', import.meta.url).pathname
 mkdirSync(out, { recursive: true })
 build()
-const browser = await launch()
+const browser = await launch('--hide-scrollbars')
 try {
   const { url } = await startServer()
   const others = await newBrowser(browser)
@@ -19,7 +20,7 @@ try {
   for (const [name, options] of Object.entries({
     'demo-light': { colorScheme: 'light' },
     'demo-dark': { colorScheme: 'dark' },
-    'demo-narrow': { colorScheme: 'light', viewport: { width: 390, height: 1400 } },
+    'demo-narrow': { colorScheme: 'light', viewport: { width: 390, height: 900 } },
   })) {
     const mine = await newBrowser(browser, { viewport: { width: 1360, height: 850 }, ...options })
     const page = await open(mine, url, 'ada')
@@ -34,8 +35,9 @@ try {
     await cat.locator('#pad').fill('')
     await cat.locator('#pad').pressSequentially('Hello', { delay: 30 })
     await page.getByText('Cat is typing…').waitFor()
-    await page.screenshot({ path: `${out}${name}.png`, fullPage: name === 'demo-narrow' })
-    console.log(name, mine.wrong())
+    const png = small(await page.screenshot({ fullPage: name === 'demo-narrow' }))
+    writeFileSync(`${out}${name}.png`, png)
+    console.log(name, png.length, 'bytes', ...mine.wrong())
     await mine.close()
   }
 } finally {

@@ -24,7 +24,7 @@ const HINTS: Record<ChosenStatus | 'automatic', string> = {
 const PRESETS: readonly (readonly [string, string])[] = [
   ['☕', 'Coffee'],
   ['⚡', 'Focus time'],
-  ['⌛', 'Back soon'],
+  ['☎️', 'On the phone'],
   ['✈️', 'Travelling'],
 ]
 
