@@ -266,11 +266,14 @@ func (m *metrics) closes(s *sse.Stream, err error) (reason string) {
 func finalReason(final []sse.Event) string {
 	for _, e := range final {
 		var told api.ReconnectEvent
-		if e.Name == "problem" {
-			return closedGone
-		}
-		if e.Name == "reconnect" && json.Unmarshal(e.Data, &told) == nil {
+		var problem api.Problem
+		switch {
+		case e.Name == "reconnect" && json.Unmarshal(e.Data, &told) == nil:
 			return string(told.Reason)
+		case e.Name == "problem" && json.Unmarshal(e.Data, &problem) == nil && problem.Code != api.ProblemCodeSubscriptionGone:
+			return string(problem.Code)
+		case e.Name == "problem":
+			return closedGone
 		}
 	}
 	return closedByClient
