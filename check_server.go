@@ -142,7 +142,7 @@ func weakSecrets() []string {
 // origins asks as a page from elsewhere would.
 func (c *checkup) origins(ctx context.Context) {
 	const foreign = "https://evil.example"
-	allowed, credentials, err := c.preflight(ctx, foreign)
+	allowed, _, err := c.preflight(ctx, foreign)
 	switch {
 	case err != nil:
 		c.found(hint, "let OPTIONS pass", "CORS: %v", err)
@@ -154,7 +154,7 @@ func (c *checkup) origins(ctx context.Context) {
 	if c.origin == "" {
 		return
 	}
-	switch allowed, credentials, err = c.preflight(ctx, c.origin); {
+	switch allowed, credentials, err := c.preflight(ctx, c.origin); {
 	case err != nil || allowed != c.origin:
 		c.found(wrong, "list it in PRESENTLY_CORS_ORIGINS, to the letter", "CORS: pages of %s may not ask", plain(c.origin))
 	case !credentials:
