@@ -68,10 +68,11 @@ var layers = map[string]layer{
 	"internal/contract":  {ours: []string{"api"}, libraries: []string{anyLibrary}},
 	"bench":              {ours: []string{"..."}, libraries: []string{anyLibrary}},
 	"e2e":                {ours: []string{"..."}, libraries: []string{anyLibrary}},
+	"e2e/chaos":          {ours: []string{"api"}},
 }
 
 // onlyForTests are the packages that no shipped code may reach.
-var onlyForTests = []string{"internal/redistest", "internal/contract", "presence/storetest", "e2e"}
+var onlyForTests = []string{"internal/redistest", "internal/contract", "presence/storetest", "e2e", "e2e/chaos"}
 
 func TestPackagesImportOnlyWhatThePictureShows(t *testing.T) {
 	for _, p := range packages(t) {
