@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -22,7 +21,7 @@ const (
 	resultsEnv = "PRESENTLY_FAULT_RESULTS" // file to which each run of a fault adds a line of JSON
 	seedEnv    = "PRESENTLY_FAULT_SEED"    // number to play again
 
-	shortTTL   = 3 * time.Second
+	shortTTL   = 4 * time.Second
 	stageGrace = time.Second
 	// lateness is what a busy machine is forgiven on top of a hold, which lasts one TTL and which a stall of the machine itself may begin.
 	lateness = 4 * time.Second
@@ -38,6 +37,8 @@ type stage struct {
 	fault    *fault
 	seed     uint64
 	redis    *redistest.Server // where there is just one
+	group    *redistest.Sentinel
+	cluster  *redistest.Cluster
 	url      func(slot int) string
 	settings []string
 	slots    []*instance
@@ -45,19 +46,25 @@ type stage struct {
 	play     *chaos.Play
 	began    time.Time
 	figures  map[string]float64
+	proxies  []*chaos.Proxy          // between instances and Redis, by slot, where the fault asked for them
+	program  string                  // what instances run
+	extra    func(slot int) []string // settings of one instance alone
 }
 
 // fault is something that goes wrong, and what is then to be so.
 type fault struct {
 	id, name  string
 	ttl       time.Duration
-	instances int // 3 where not given
-	lossy     bool
+	instances int  // 3 where not given
+	lossy     bool // data is lost
+	old       bool // and older data comes back
 	settings  []string
 	options   func(*chaos.Options)
 	prepare   func(s *stage) // before instances start: sets url; a single Redis where not given
 	happen    func(s *stage)
-	random    bool // may happen at any time to the stage of the soak
+	alone     func(s *stage) // instead, without people on a stage
+	heavy     bool           // on the machine
+	random    bool           // may happen at any time to the stage of the soak
 }
 
 // fixedSeed is the seed that was asked for, or a new one.
@@ -76,8 +83,7 @@ func fixedSeed(t testing.TB) uint64 {
 // newStage starts everything, and returns when all watchers have their streams and people have come and gone for a while.
 func newStage(t *testing.T, f *fault) *stage {
 	t.Helper()
-	s := &stage{t: t, fault: f, seed: fixedSeed(t), began: time.Now(), figures: map[string]float64{}}
-	t.Logf("seed %d (%s=%d plays it again)", s.seed, seedEnv, s.seed)
+	s := bareStage(t, f)
 	ttl := f.ttl
 	if ttl == 0 {
 		ttl = shortTTL
@@ -93,7 +99,7 @@ func newStage(t *testing.T, f *fault) *stage {
 		s.url = func(int) string { return s.redis.URL() }
 	}
 	var err error
-	if s.balancer, err = chaos.NewBalancer(ttl * 4 / 10); err != nil {
+	if s.balancer, err = chaos.NewBalancer(ttl / 5); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.balancer.Close)
@@ -119,6 +125,34 @@ func newStage(t *testing.T, f *fault) *stage {
 	return s
 }
 
+// bareStage is one without anything on it.
+func bareStage(t *testing.T, f *fault) *stage {
+	s := &stage{t: t, fault: f, seed: fixedSeed(t), began: time.Now(), figures: map[string]float64{}, program: binary}
+	t.Logf("seed %d (%s=%d plays it again)", s.seed, seedEnv, s.seed)
+	return s
+}
+
+// behindProxies starts a Redis, and puts a proxy between it and each of so many instances.
+func behindProxies(n int) func(s *stage) {
+	return func(s *stage) {
+		s.redis = redistest.Start(s.t)
+		for range n {
+			p, err := chaos.NewProxy(s.redis.Addr())
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			s.t.Cleanup(p.Close)
+			s.proxies = append(s.proxies, p)
+		}
+		s.url = func(slot int) string {
+			if slot < n {
+				return "redis://" + s.proxies[slot].Addr
+			}
+			return s.redis.URL()
+		}
+	}
+}
+
 func (s *stage) ttl() time.Duration {
 	if s.fault.ttl == 0 {
 		return shortTTL
@@ -129,7 +163,11 @@ func (s *stage) ttl() time.Duration {
 // launch starts an instance in a slot.
 func (s *stage) launch(slot int) {
 	s.t.Helper()
-	s.slots[slot] = launch(s.t, append([]string{"PRESENTLY_REDIS_URL=" + s.url(slot)}, s.settings...)...)
+	settings := append([]string{"PRESENTLY_REDIS_URL=" + s.url(slot)}, s.settings...)
+	if s.extra != nil {
+		settings = append(settings, s.extra(slot)...)
+	}
+	s.slots[slot] = launchBuilt(s.t, s.program, settings...)
 	s.balancer.Set(slot, s.slots[slot].url)
 }
 
@@ -204,6 +242,28 @@ func (s *stage) noticed(what string, after chaos.At) (first, last time.Duration,
 	return first, last, n
 }
 
+// within notes how long something took, and fails where that is more than twice what was promised, and a second.
+func (s *stage) within(name string, took, promised time.Duration) {
+	s.t.Helper()
+	s.figure(name, took.Seconds())
+	if took < 0 || took > 2*promised+time.Second {
+		s.t.Errorf("%s: %.2f s, promised are %v", name, took.Seconds(), promised)
+	}
+}
+
+// toldWithin waits for some streams to be told something after a moment.
+func (s *stage) toldWithin(name, what string, after chaos.At, promised time.Duration) {
+	s.t.Helper()
+	limit := time.Now().Add(2*promised + time.Second)
+	for {
+		if first, _, n := s.noticed(what, after); n > 0 || time.Now().After(limit) {
+			s.within(name, first, promised)
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
 // end lets things calm down after a fault, and judges all that happened.
 func (s *stage) end() {
 	s.t.Helper()
@@ -219,10 +279,11 @@ func (s *stage) end() {
 func (s *stage) judge() {
 	s.t.Helper()
 	h := s.play.Stop()
-	v := chaos.Check(&h, chaos.Slack{Late: s.ttl() + lateness, Effect: 5 * time.Second})
+	slack := chaos.Slack{Late: s.ttl() + lateness, Effect: 5 * time.Second}
+	v := chaos.Check(&h, slack)
 	broken := 0
-	for n, x := range v.Violations {
-		if s.fault.lossy && !reoffered && (x.Property == "P5" || x.Property == "P7") {
+	for _, x := range v.Violations {
+		if !reoffered && (s.fault.old || s.fault.lossy && (x.Property == "P5" || x.Property == "P7")) {
 			s.figures["findings"]++
 			if s.figures["findings"] <= 5 {
 				s.t.Logf("finding, to be held once facts are offered again after a loss: %v", x)
@@ -232,7 +293,11 @@ func (s *stage) judge() {
 		if broken++; broken <= 15 {
 			s.t.Errorf("%v", x)
 		}
-		_ = n
+	}
+	slack.Told = true
+	if early := len(chaos.Check(&h, slack).Violations) - len(v.Violations); early != 0 {
+		s.t.Logf("finding: %d ends were told before the deadline that the last beat's answer had told", early)
+		s.figure("beforeTold", float64(early))
 	}
 	s.figure("retries", float64(s.balancer.Retries.Load()))
 	s.figure("broken", float64(s.balancer.Broken.Load()))
@@ -275,9 +340,6 @@ func (s *stage) report(violations int, f chaos.Figures) {
 	}
 }
 
-// own runs a fault's test that has no play, and notes what it measured.
-func (s *stage) reportAlone() { s.report(0, chaos.Figures{}) }
-
 func (i *instance) freeze() { i.program.signal(syscall.SIGSTOP) }
 func (i *instance) thaw()   { i.program.signal(syscall.SIGCONT) }
 
@@ -310,5 +372,3 @@ func (i *instance) descriptors(t testing.TB) int {
 	}
 	return len(all)
 }
-
-var _ = exec.Command

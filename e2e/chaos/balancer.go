@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,6 +25,8 @@ const (
 	mostTries  = 3
 	mostBody   = 1 << 20
 	bytesAHold = 32 << 10
+
+	triesHeader = "X-Tries" // of an answer: how many instances were asked, where more than one
 )
 
 // Balancer is a load balancer as deploy/nginx describes one: round robin over the instances that are ready; what was not answered is tried at another one
@@ -197,6 +200,7 @@ func pass(w http.ResponseWriter, body io.Reader) error {
 
 // ask asks instances, one after the other, until one answers.
 func (b *Balancer) ask(r *http.Request, body []byte) (*http.Response, context.CancelFunc, error) {
+	tries := http.Header{}
 	candidates := b.candidates(true)
 	if len(candidates) == 0 {
 		candidates = b.candidates(false) // better than nobody
@@ -205,6 +209,7 @@ func (b *Balancer) ask(r *http.Request, body []byte) (*http.Response, context.Ca
 	for n, s := range candidates[:min(len(candidates), mostTries)] {
 		if n > 0 {
 			b.Retries.Add(1)
+			tries.Set(triesHeader, strconv.Itoa(n+1))
 		}
 		response, cancel, err := b.try(r, s, body)
 		switch {
@@ -212,6 +217,7 @@ func (b *Balancer) ask(r *http.Request, body []byte) (*http.Response, context.Ca
 			response.Body.Close()
 			cancel()
 		case err == nil:
+			maps.Copy(response.Header, tries)
 			return response, cancel, nil
 		case r.Context().Err() != nil:
 			return nil, nil, err

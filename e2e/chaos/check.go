@@ -12,6 +12,7 @@ import (
 type Slack struct {
 	Late   time.Duration // how long after it is due the end of a session may be told
 	Effect time.Duration // for how long after it was sent a request without an answer may take effect
+	Told   bool          // a session must live to the deadline that an answer told, not only for a TTL from when the beat was sent
 }
 
 // DefaultSlack suits a machine whose two cores are busy.
@@ -43,6 +44,11 @@ type Figures struct {
 	LateP50      float64 `json:"lateP50"`      // s after the deadline
 	LateP99      float64 `json:"lateP99"`
 	LateMax      float64 `json:"lateMax"`
+	BeatP50      float64 `json:"beatP50"` // s from sending a beat to its answer, through the balancer
+	BeatP99      float64 `json:"beatP99"`
+	BeatMax      float64 `json:"beatMax"`
+	AwayP50      float64 `json:"awayP50"` // s from the end of a stream to the hello of the next
+	AwayMax      float64 `json:"awayMax"`
 }
 
 // Verdict is what Check finds.
@@ -75,7 +81,7 @@ type judge struct {
 // Check holds a history against P1 to P7.
 func Check(h *History, slack Slack) Verdict {
 	slices.SortStableFunc(h.Outages, func(a, b Outage) int { return cmp.Compare(a.From, b.From) })
-	j := &judge{h: h, slack: slack, who: locate(h, slack.Effect), wronged: map[string]bool{}}
+	j := &judge{h: h, slack: slack, who: locate(h, slack), wronged: map[string]bool{}}
 	for _, s := range h.Sightings {
 		j.sighting(s)
 	}
@@ -110,7 +116,7 @@ func (j *judge) sighting(s Sighting) {
 		return
 	}
 	switch s.What {
-	case Event, Snapshot:
+	case Event, Snapshot, Shown:
 		if s.Status == "offline" {
 			j.offline(w, s, at)
 		} else if !w.perhaps.later(j.slack.Late).contains(at) {
@@ -182,7 +188,7 @@ func (j *judge) order() {
 		}
 		k := topic{s.Watcher, s.User}
 		before, ok := last[k]
-		if ok && (s.Rev < before.Rev || s.Rev == before.Rev && s.What == Event && s.Conn == before.Conn) {
+		if ok && (s.Rev < before.Rev || s.Rev == before.Rev && s.What == Event && before.What != Shown && s.Conn == before.Conn) {
 			j.add("P4", s.User, s.Watcher, s.At, "has the rev %d (%s) after %d (%s)", s.Rev, s.What, before.Rev, before.What)
 		}
 		if then, heard := told[k]; heard && s.What == Event && then.Conn == s.Conn && then.Look == s.Look {
@@ -192,7 +198,12 @@ func (j *judge) order() {
 			}
 			j.add(property, s.User, s.Watcher, s.At, "is told again as he was: %s", s.Look)
 		}
-		last[k], told[k] = s, s
+		last[k] = s
+		if s.What == Shown {
+			delete(told, k) // what comes next may say the same as it, or as before
+			continue
+		}
+		told[k] = s
 	}
 }
 
@@ -213,24 +224,24 @@ func (j *judge) again(inRoom map[topic]Sighting, k topic, s Sighting) {
 
 // silence looks, for each end of each user, whether all who watched were told. How late is a figure where the deadline is sure.
 func (j *judge) silence() {
-	told := map[string]map[string][]Sighting{} // by watcher and user
-	for _, s := range j.h.Sightings {
-		if s.Room != "" {
-			continue
-		}
-		if told[s.Watcher] == nil {
-			told[s.Watcher] = map[string][]Sighting{}
-		}
-		told[s.Watcher][s.User] = append(told[s.Watcher][s.User], s)
+	type stream struct {
+		topic
+		conn int
 	}
-	for _, stream := range j.h.Streams {
-		for _, user := range j.h.Watches[stream.Watcher].Users {
+	told := map[stream][]Sighting{}
+	for _, s := range j.h.Sightings {
+		if s.Room == "" {
+			k := stream{topic{s.Watcher, s.User}, s.Conn}
+			told[k] = append(told[k], s)
+		}
+	}
+	for _, s := range j.h.Streams {
+		for _, user := range j.h.Watches[s.Watcher].Users {
 			if w := j.of(user); w.hidden < 0 {
-				j.ends(w, user, stream, told[stream.Watcher][user])
+				j.ends(w, user, s, told[stream{topic{s.Watcher, user}, s.Conn}])
 			}
 		}
 	}
-	slices.Sort(j.late)
 }
 
 func (j *judge) ends(w *whereabouts, user string, stream Stream, told []Sighting) {
@@ -244,12 +255,8 @@ func (j *judge) ends(w *whereabouts, user string, stream Stream, told []Sighting
 		if stream.From > s.from && stream.From > s.to || due > min(closed, next) || j.blind(stream, s.to, due) {
 			continue
 		}
-		i := slices.IndexFunc(told, func(x Sighting) bool { return x.Conn == stream.Conn && x.At > due })
-		if i < 0 {
-			i = len(told)
-		}
-		i--
-		if i < 0 || told[i].Conn != stream.Conn {
+		i, _ := slices.BinarySearchFunc(told, due, func(x Sighting, due At) int { return cmp.Compare(x.At, due+1) })
+		if i--; i < 0 {
 			continue // resumed: it has heard nothing of him here, and what it knew is on another stream
 		}
 		if told[i].Status != "offline" {
@@ -282,21 +289,38 @@ func (j *judge) blind(stream Stream, from, to At) bool {
 func (j *judge) count() {
 	f := &j.Figures
 	f.Seconds, f.Users, f.Watchers, f.Sightings = j.h.Ended.Seconds(), len(j.who), len(j.h.Watches), len(j.h.Sightings)
+	var took, away []time.Duration
 	for _, d := range j.h.Deeds {
 		if d.Kind == Beat {
 			f.Beats++
+			if d.Outcome == Done {
+				took = append(took, d.Answered-d.Sent)
+			}
 		}
 		if d.Outcome != Done && !d.Stale {
 			f.Unanswered++
 		}
 	}
+	ended := map[string]At{}
 	for _, s := range j.h.Streams {
-		if s.Conn > 1 {
+		if at, before := ended[s.Watcher]; before {
 			f.Reconnects++
+			away = append(away, s.From-at)
 		}
+		ended[s.Watcher] = s.To
 	}
 	f.FalseOffline, f.Lapses = len(j.wronged), len(j.late)
-	if n := len(j.late); n > 0 {
-		f.LateP50, f.LateP99, f.LateMax = j.late[n/2].Seconds(), j.late[n*99/100].Seconds(), j.late[n-1].Seconds()
+	f.LateP50, f.LateP99, f.LateMax = quantiles(j.late)
+	f.BeatP50, f.BeatP99, f.BeatMax = quantiles(took)
+	f.AwayP50, _, f.AwayMax = quantiles(away)
+}
+
+// quantiles are the median, the 99th percentile and the greatest, in s.
+func quantiles(all []time.Duration) (p50, p99, most float64) {
+	slices.Sort(all)
+	n := len(all)
+	if n == 0 {
+		return 0, 0, 0
 	}
+	return all[n/2].Seconds(), all[n*99/100].Seconds(), all[n-1].Seconds()
 }

@@ -106,7 +106,7 @@ func fair() *tale {
 
 func verdict(x *tale) Verdict {
 	slices.SortStableFunc(x.h.Sightings, func(a, b Sighting) int { return int(a.At - b.At) })
-	return Check(&x.h, Slack{Late: 2 * sec, Effect: 2 * sec})
+	return Check(&x.h, Slack{Late: 2 * sec, Effect: 2 * sec, Told: true})
 }
 
 func TestAFairHistoryIsNotFaulted(t *testing.T) {
@@ -196,6 +196,8 @@ func TestEachPlantedFaultIsFound(t *testing.T) {
 		{"somebody is told again as he was", "P6", func(x *tale) { x.sees("w", "ada", 15*sec, "online") }},
 		{"a hidden user is told online", "P7", func(x *tale) { x.sees("w", "hugo", 15*sec, "online") }},
 		{"a snapshot shows a hidden user", "P7", func(x *tale) { x.sees("w", "hugo", 15*sec, "online").What = Snapshot }},
+		{"a hidden user is shown in a room", "P7", func(x *tale) { x.sees("w", "hugo", 15*sec, "online").What = Shown }},
+		{"a room shows a steady user offline", "P1", func(x *tale) { x.sees("w", "ada", 15*sec, "offline").What = Shown }},
 		{"a hidden user moves something", "P7", func(x *tale) { x.sees("w", "hugo", 15*sec, "offline") }},
 		{"a hidden user is in a room", "P7", func(x *tale) { x.moves("w", "hugo", 15*sec, Member) }},
 	} {

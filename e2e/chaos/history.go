@@ -39,6 +39,7 @@ type Deed struct {
 	Outcome        Outcome
 	Deadline       int64    // of the session as a beat's answer tells it, in the store's µs; 0: not told
 	Rooms          []string // that the session is in from this beat on
+	Again          bool     // another instance was asked too, and may yet do it
 	Stale          bool     // a beat that is older than others which were answered: it must do nothing
 	Status         int      // of the answer; 0: none
 	Said           string   // for messages
@@ -54,6 +55,7 @@ type Intent struct {
 const (
 	Event    = "presence"
 	Snapshot = "snapshot"
+	Shown    = "shown"  // beside another's coming or going in a room
 	Member   = "member" // in a list of all members
 	Joined   = "joined"
 	Left     = "left"
@@ -66,7 +68,7 @@ type Sighting struct {
 	At      At
 	What    string
 	User    string
-	Status  string // of Event and Snapshot
+	Status  string // of Event, Snapshot and Shown
 	Rev     int64  // the room's, where there is one
 	Room    string // of Member, Joined, Left
 	Look    string // all that is shown, times of the view apart

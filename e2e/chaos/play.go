@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -27,6 +28,7 @@ type Options struct {
 	Watchers   int
 	Rooms      int
 	Steady     bool // nobody but steady and hidden users
+	Late       bool // beats come late, twice and in disorder from all who are not steady
 	NoLate     bool // nobody sends beats late: data is lost, and with it the numbers that tell
 }
 
@@ -74,8 +76,11 @@ func Begin(o Options) *Play {
 	for n, name := range p.users {
 		u := &player{play: p, ctx: ctx, name: name, token: o.Token(name), dice: rand.New(rand.NewPCG(o.Seed, uint64(n)))}
 		habit := habits[n%len(habits)]
-		if o.Steady && n%len(habits) != 9 {
+		switch hides := n%len(habits) == 9; {
+		case o.Steady && !hides:
 			habit = (*player).steady
+		case o.Late && !hides && n%2 == 1:
+			habit = (*player).shuffling
 		}
 		p.running.Go(func() { habit(u) })
 	}
@@ -109,6 +114,20 @@ func (p *Play) Notices() []Notice {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.h.Notices)
+}
+
+// Deeds are what users did so far.
+func (p *Play) Deeds() []Deed {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.h.Deeds)
+}
+
+// Watching are the watchers, and what they watch.
+func (p *Play) Watching() map[string]Watch {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.h.Watches)
 }
 
 // player is one user.
@@ -192,12 +211,12 @@ func (u *player) body() string {
 // ask sends one request and notes it.
 func (u *player) ask(d Deed, method, path, body string, minimal bool) (Deed, []byte, http.Header) {
 	d.User = u.name
-	ctx, cancel := context.WithTimeout(u.ctx, max(time.Second, u.play.opts.TTL*2/5))
+	ctx, cancel := context.WithTimeout(u.ctx, u.play.opts.TTL*9/20)
 	defer cancel()
 	d.Sent = u.play.now()
 	text, header, status, err := u.play.send(ctx, method, path, body, u.token, minimal)
 	d.Answered = u.play.now()
-	d.Status = status
+	d.Status, d.Again = status, header.Get(triesHeader) != ""
 	switch {
 	case err != nil:
 		d.Outcome, d.Said = Unknown, err.Error()
@@ -331,7 +350,7 @@ func (u *player) bye() bool {
 	u.token = ""
 	d, _, _ := u.ask(Deed{Session: u.session, Kind: Leave}, "POST", "/v1/presence/leave", string(body), false)
 	u.token = saved
-	return d.Outcome == Done
+	return d.Outcome == Done && !d.Again
 }
 
 // awaits the end of the play where it is calm, and says so.

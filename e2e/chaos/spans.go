@@ -66,7 +66,7 @@ type whereabouts struct {
 const forever = At(1 << 62)
 
 // locate works out where users were.
-func locate(h *History, effect At) map[string]*whereabouts {
+func locate(h *History, slack Slack) map[string]*whereabouts {
 	sessions := map[string]map[string][]Deed{}
 	out := map[string]*whereabouts{}
 	for _, d := range h.Deeds {
@@ -94,8 +94,8 @@ func locate(h *History, effect At) map[string]*whereabouts {
 		for _, id := range slices.Sorted(maps.Keys(of)) {
 			deeds := of[id]
 			slices.SortStableFunc(deeds, func(a, b Deed) int { return cmp.Compare(a.Sent, b.Sent) })
-			w.surelyBy(h, deeds)
-			w.perhapsBy(h, deeds, effect)
+			w.surelyBy(h, deeds, slack.Told)
+			w.perhapsBy(h, deeds, slack.Effect)
 		}
 		w.surely, w.perhaps = merged(w.surely), merged(w.perhaps)
 		for _, by := range []map[string]spans{w.surelyIn, w.perhapsIn} {
@@ -114,7 +114,7 @@ func locate(h *History, effect At) map[string]*whereabouts {
 }
 
 // surelyBy adds when a session was surely alive, and where it surely was.
-func (w *whereabouts) surelyBy(h *History, deeds []Deed) {
+func (w *whereabouts) surelyBy(h *History, deeds []Deed, told bool) {
 	var here spans
 	cur, left, unsure := span{}, false, false
 	since := map[string]At{}
@@ -143,7 +143,7 @@ func (w *whereabouts) surelyBy(h *History, deeds []Deed) {
 				continue
 			}
 			deadline := d.Sent + h.TTL
-			if d.Deadline != 0 {
+			if told && d.Deadline != 0 {
 				deadline = h.at(d.Deadline)
 			}
 			if cur.to < d.Answered {
@@ -165,7 +165,7 @@ func (w *whereabouts) surelyBy(h *History, deeds []Deed) {
 		case End:
 			cur.to = min(cur.to, d.Sent)
 		}
-		if d.Kind != Beat && d.Outcome == Unknown {
+		if d.Kind != Beat && (d.Outcome == Unknown || d.Again) {
 			unsure = true // it may be done later yet, after a beat
 		}
 	}
@@ -207,7 +207,7 @@ func (w *whereabouts) perhapsBy(h *History, deeds []Deed, effect At) {
 	for _, d := range deeds {
 		through(d.Sent)
 		by := d.Answered
-		if d.Outcome != Done {
+		if d.Outcome != Done || d.Again {
 			by = max(by, d.Sent+effect)
 			for _, o := range h.Outages {
 				if o.From <= by && d.Sent <= o.To {
@@ -229,7 +229,9 @@ func (w *whereabouts) perhapsBy(h *History, deeds []Deed, effect At) {
 				if left = false; d.Deadline != 0 {
 					until = h.at(d.Deadline)
 				}
-			} else {
+			}
+			if d.Outcome != Done || d.Again {
+				until = max(until, by+h.TTL)
 				lingers, sure = max(lingers, by), false
 			}
 			for _, o := range h.Outages { // one that goes on also spares who comes meanwhile
@@ -257,7 +259,7 @@ func (w *whereabouts) perhapsBy(h *History, deeds []Deed, effect At) {
 				sure = false
 				continue
 			}
-			end := by
+			end := d.Answered
 			if d.Kind == Leave {
 				end += h.Grace
 			}

@@ -261,7 +261,7 @@ func (w *watcher) gather(room string, members []api.Presence, rev int64, at At) 
 	w.rooms[room] = c
 	for _, p := range members {
 		c.members[p.UserID] = true
-		told = append(told, Sighting{Watcher: w.name, Conn: w.conn, At: at, What: Member, User: p.UserID, Rev: rev, Room: room})
+		told = append(told, w.see(p, Shown, at), Sighting{Watcher: w.name, Conn: w.conn, At: at, What: Member, User: p.UserID, Rev: rev, Room: room})
 	}
 	return told
 }
@@ -286,6 +286,7 @@ func (w *watcher) room(e api.RoomEvent, at At) (told []Sighting) {
 	}
 	for _, p := range e.Joined {
 		c.members[p.UserID] = true
+		told = append(told, w.see(p, Shown, at))
 		sighting(p.UserID, Joined)
 	}
 	if int64(len(c.members)) != e.Count {
