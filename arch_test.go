@@ -69,10 +69,11 @@ var layers = map[string]layer{
 	"bench":              {ours: []string{"..."}, libraries: []string{anyLibrary}},
 	"e2e":                {ours: []string{"..."}, libraries: []string{anyLibrary}},
 	"e2e/chaos":          {ours: []string{"api"}},
+	"e2e/chaos/page":     {ours: []string{"e2e/chaos"}},
 }
 
 // onlyForTests are the packages that no shipped code may reach.
-var onlyForTests = []string{"internal/redistest", "internal/contract", "presence/storetest", "e2e", "e2e/chaos"}
+var onlyForTests = []string{"internal/redistest", "internal/contract", "presence/storetest", "e2e", "e2e/chaos", "e2e/chaos/page"}
 
 func TestPackagesImportOnlyWhatThePictureShows(t *testing.T) {
 	for _, p := range packages(t) {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -35,6 +36,7 @@ const reoffered = false
 type stage struct {
 	t        *testing.T
 	fault    *fault
+	happens  *fault // what happens just now, where it is another
 	seed     uint64
 	redis    *redistest.Server // where there is just one
 	group    *redistest.Sentinel
@@ -54,6 +56,7 @@ type stage struct {
 // fault is something that goes wrong, and what is then to be so.
 type fault struct {
 	id, name  string
+	promise   string // what is to be so, for the page of results
 	ttl       time.Duration
 	instances int  // 3 where not given
 	lossy     bool // data is lost
@@ -214,7 +217,7 @@ func (s *stage) away(take func(), hold time.Duration, giveBack func()) {
 
 func (s *stage) outage(o chaos.Outage, take func(), hold time.Duration, giveBack func()) {
 	s.t.Helper()
-	o.Name, o.From = s.fault.name, s.play.Now()
+	o.Name, o.From = cmp.Or(s.happens, s.fault).name, s.play.Now()
 	take()
 	time.Sleep(hold)
 	o.Back = s.play.Now()
@@ -332,7 +335,7 @@ func (s *stage) report(violations int, f chaos.Figures) {
 		return
 	}
 	err := chaos.AddResult(name, chaos.Result{
-		ID: s.fault.id, Fault: s.fault.name, Seed: s.seed, Failed: s.t.Failed(), Violations: violations, Figures: f, More: s.figures,
+		ID: s.fault.id, Fault: s.fault.name, Promise: s.fault.promise, Seed: s.seed, Failed: s.t.Failed(), Violations: violations, Figures: f, More: s.figures,
 		Seconds: time.Since(s.began).Seconds(), Raced: raced,
 	})
 	if err != nil {

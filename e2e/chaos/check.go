@@ -187,8 +187,12 @@ func (j *judge) order() {
 			continue
 		}
 		k := topic{s.Watcher, s.User}
+		if s.What == Shown { // as of whenever he last changed, or was read: what comes next may say the same as it, or as before
+			delete(told, k)
+			continue
+		}
 		before, ok := last[k]
-		if ok && (s.Rev < before.Rev || s.Rev == before.Rev && s.What == Event && before.What != Shown && s.Conn == before.Conn) {
+		if ok && (s.Rev < before.Rev || s.Rev == before.Rev && s.What == Event && s.Conn == before.Conn) {
 			j.add("P4", s.User, s.Watcher, s.At, "has the rev %d (%s) after %d (%s)", s.Rev, s.What, before.Rev, before.What)
 		}
 		if then, heard := told[k]; heard && s.What == Event && then.Conn == s.Conn && then.Look == s.Look {
@@ -198,12 +202,7 @@ func (j *judge) order() {
 			}
 			j.add(property, s.User, s.Watcher, s.At, "is told again as he was: %s", s.Look)
 		}
-		last[k] = s
-		if s.What == Shown {
-			delete(told, k) // what comes next may say the same as it, or as before
-			continue
-		}
-		told[k] = s
+		last[k], told[k] = s, s
 	}
 }
 

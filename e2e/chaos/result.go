@@ -9,6 +9,7 @@ import (
 type Result struct {
 	ID         string             `json:"id"`
 	Fault      string             `json:"fault"`
+	Promise    string             `json:"promise"`
 	Seed       uint64             `json:"seed"`
 	Failed     bool               `json:"failed"`
 	Violations int                `json:"violations"`
