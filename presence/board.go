@@ -74,7 +74,7 @@ type Board struct {
 	source   Source
 	listener Listener
 	lanes    []boardLane
-	fence    fence
+	fence    fence[[]Head]
 	work     chan struct{} // one token: some lane is to be read again
 	rooms    gatherings
 
@@ -121,7 +121,7 @@ func NewBoard(source Source, listener Listener) *Board {
 	for i := range b.lanes {
 		b.lanes[i].entries = map[string]*Entry{}
 	}
-	b.rooms = gatherings{wake: make(chan struct{}, 1), byRoom: map[string]*Gathering{}, queue: map[string][]*Gathering{}}
+	b.rooms = newGatherings()
 	b.fence.read = func(ctx context.Context) ([]Head, error) {
 		all := make([]int, len(b.lanes))
 		for i := range all {
@@ -138,6 +138,23 @@ func NewBoard(source Source, listener Listener) *Board {
 //
 // On an error nothing is watched, though attach may have been called.
 func (b *Board) Watch(ctx context.Context, users []string, attach func(*Entry)) error {
+	if err := b.keep(ctx, users, b.await); err != nil {
+		return fmt.Errorf("watch: %w", err)
+	}
+	for _, u := range users {
+		l := b.lane(u)
+		l.mu.Lock()
+		e := l.entries[u]
+		l.view(e)
+		attach(e)
+		l.mu.Unlock()
+	}
+	return nil
+}
+
+// keep adds a watcher to each of the users, and reads the records of those who have none yet. What is to be done about the others is for await.
+// On an error nobody has been added.
+func (b *Board) keep(ctx context.Context, users []string, await func(context.Context, []*Entry) error) error {
 	var mine, others []*Entry
 	for _, u := range users {
 		if e, first := b.enter(u); first {
@@ -148,22 +165,13 @@ func (b *Board) Watch(ctx context.Context, users []string, attach func(*Entry)) 
 	}
 	err := b.load(ctx, mine)
 	if err == nil && len(others) > 0 {
-		err = b.await(ctx, others)
+		err = await(ctx, others)
 	}
 	if err != nil {
 		b.leave(mine)
 		b.leave(others)
-		return fmt.Errorf("watch: %w", err)
 	}
-	for _, u := range users {
-		l := b.lane(u)
-		l.mu.Lock()
-		e := l.entries[u]
-		e.Now, e.Beacon = max(l.clock, e.Record.AsOf), max(l.beacon, e.read)
-		attach(e)
-		l.mu.Unlock()
-	}
-	return nil
+	return err
 }
 
 // Unwatch ends what one Watch began. The records stay for a while.
@@ -185,6 +193,11 @@ func (e *Entry) Moment() Version {
 		return e.Now
 	}
 	return e.Beacon
+}
+
+// view notes as of when the entry is to be viewed.
+func (l *boardLane) view(e *Entry) {
+	e.Now, e.Beacon = max(l.clock, e.Record.AsOf), max(l.beacon, e.read)
 }
 
 func (b *Board) leave(entries []*Entry) {
@@ -228,14 +241,14 @@ func (b *Board) Heard(users []string) Version {
 	return least
 }
 
-// HeardAll is Heard for whoever watches rooms: anybody may come into one.
+// HeardAll is Heard for whoever watches rooms: anybody may come into one. It is 0 as well while somebody who may have come is being looked up.
 func (b *Board) HeardAll() Version {
-	if b.rooms.expecting() {
-		return 0
-	}
 	least := never
 	for i := range b.lanes {
 		least = min(least, b.lanes[i].beaconTime())
+	}
+	if b.rooms.expecting() { // asked last: who is heard of by now is expected, or has been told of
+		return 0
 	}
 	return least
 }
@@ -361,12 +374,15 @@ func (b *Board) settle(r Record) bool {
 		e.again, e.pending = false, nil
 		return false
 	}
-	e.read = r.AsOf
+	if l.beacon == 0 || l.doubt {
+		// Else it is dated by the last beacon, as those are who are watched already: what it shows is as old as that, or tells its own time.
+		e.read = r.AsOf
+	}
 	for _, c := range e.pending {
 		r = r.Apply(c)
 	}
 	e.Record, e.sure, e.pending, e.loaded = r, r.AsOf, nil, true
-	e.Now, e.Beacon = max(l.clock, e.Record.AsOf), max(l.beacon, e.read)
+	l.view(e)
 	l.expect(e)
 	b.gather(l, e)
 	close(e.ready)
@@ -387,8 +403,8 @@ func (b *Board) abandon(entries []*Entry, err error) {
 	}
 }
 
-// await waits until entries that others have made are read, and as new as the store is now.
-func (b *Board) await(ctx context.Context, entries []*Entry) error {
+// loaded waits until entries that others have made are read.
+func (b *Board) loaded(ctx context.Context, entries []*Entry) error {
 	for _, e := range entries {
 		select {
 		case <-e.ready:
@@ -398,6 +414,14 @@ func (b *Board) await(ctx context.Context, entries []*Entry) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+	}
+	return nil
+}
+
+// await waits until entries that others have made are read, and as new as the store is now.
+func (b *Board) await(ctx context.Context, entries []*Entry) error {
+	if err := b.loaded(ctx, entries); err != nil {
+		return err
 	}
 	heads, err := b.fence.wait(ctx)
 	if err != nil {
@@ -454,8 +478,10 @@ func (b *Board) Changed(c Change) {
 		return
 	}
 	e := l.entries[c.User]
+	if e == nil || !e.loaded { // whoever reads his record may fail
+		b.expectIn(l, c)
+	}
 	if e == nil {
-		b.expectIn(c)
 		return
 	}
 	if !e.loaded {
@@ -504,7 +530,7 @@ func (b *Board) Beacon(n Beacon) {
 
 // tell tells the listener of an entry that is to be viewed anew.
 func (b *Board) tell(l *boardLane, e *Entry) {
-	e.Now, e.Beacon = max(l.clock, e.Record.AsOf), max(l.beacon, e.read)
+	l.view(e)
 	l.expect(e)
 	b.gather(l, e) // first, so that whoever sees him leave is not told besides what he does elsewhere
 	b.listener.Changed(e)
@@ -567,6 +593,13 @@ func (b *Board) readAgain(l *boardLane) {
 }
 
 func (b *Board) wake() { poke(b.work) }
+
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
 
 // Lost implements Feed.
 func (b *Board) Lost() {
@@ -649,7 +682,7 @@ func (b *Board) readStale(ctx context.Context) bool {
 		}
 		read[l] = missed
 	}
-	if len(read) > 0 && b.regatherAll(ctx) != nil {
+	if len(read) > 0 && b.regatherAll(ctx, b.rooms.all()) != nil {
 		return false
 	}
 	for l, missed := range read {
@@ -661,16 +694,6 @@ func (b *Board) readStale(ctx context.Context) bool {
 		l.mu.Unlock()
 	}
 	return ok
-}
-
-// regatherAll reads again who is in the watched rooms: of those who have come unheard nobody else knows.
-func (b *Board) regatherAll(ctx context.Context) error {
-	for _, g := range b.rooms.all() {
-		if err := b.regather(ctx, g); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // lacking are the users to be read again where the lane is stale, and how often it had missed something when it was asked.
@@ -715,7 +738,10 @@ func (b *Board) refresh(r Record) {
 	if r.Head.Epoch > max(e.Record.Head.Epoch, l.head.Epoch) {
 		l.held, l.doubt = never, true // as by the first message of the new epoch, which is still on its way
 	}
-	e.read = r.AsOf
+	if l.beacon == 0 || l.doubt || l.stale() {
+		// What the store has lost leaves no younger version behind: so the reading dates it. Else, as in settle, the last beacon does.
+		e.read = r.AsOf
+	}
 	if l.held != 0 {
 		r = r.besides(e.Record, e.sure)
 	}

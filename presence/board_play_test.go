@@ -19,6 +19,8 @@ import (
 
 // line is a feed between a store and a board on which messages are late, and some are lost.
 type line struct {
+	lane int
+
 	mu      sync.Mutex // guards what follows
 	late    []func(presence.Feed)
 	written map[string]presence.Head
@@ -48,6 +50,7 @@ func (n *line) acknowledged() map[string]presence.Head {
 
 func (n *line) Beacon(b presence.Beacon) {
 	n.carry(func(f presence.Feed) {
+		b.Lane = n.lane
 		f.Beacon(b)
 		n.time = b.Now
 	})
@@ -71,7 +74,7 @@ func (n *line) deliver(b *presence.Board, most int) {
 	for _, tell := range n.take(most) {
 		if n.lost {
 			n.lost = false
-			b.Missed(0)
+			b.Missed(n.lane)
 		}
 		tell(b)
 	}

@@ -13,27 +13,28 @@ func shared(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), sharedFor)
 }
 
-// fence reads how far the lanes have come, once for all who ask at the same time: whoever asks while a read is under way is served by
-// the next one, because the one under way may have begun before a write that he must see.
-type fence struct {
-	read func(context.Context) ([]Head, error)
+// fence reads something (how far the lanes have come, or who is in a room) once for all who ask at the same time, and one read after the
+// other: whoever asks while a read is under way is served by the next one, because the one under way may have begun before a write that he
+// must see.
+type fence[T any] struct {
+	read func(context.Context) (T, error)
 
 	mu      sync.Mutex // guards what follows
-	next    *fenceRead
+	next    *fenceRead[T]
 	running bool
 }
 
-type fenceRead struct {
+type fenceRead[T any] struct {
 	lead  chan struct{} // one token: whoever takes it reads for all who wait
 	done  chan struct{}
-	heads []Head
+	found T
 	err   error
 }
 
-func (f *fence) wait(ctx context.Context) ([]Head, error) {
+func (f *fence[T]) wait(ctx context.Context) (found T, err error) {
 	f.mu.Lock()
 	if f.next == nil {
-		f.next = &fenceRead{lead: make(chan struct{}, 1), done: make(chan struct{})}
+		f.next = &fenceRead[T]{lead: make(chan struct{}, 1), done: make(chan struct{})}
 	}
 	r := f.next
 	if !f.running {
@@ -44,22 +45,22 @@ func (f *fence) wait(ctx context.Context) ([]Head, error) {
 	select {
 	case <-r.lead:
 		f.run(ctx, r)
-		return r.heads, r.err
+		return r.found, r.err
 	case <-r.done:
-		return r.heads, r.err
+		return r.found, r.err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return found, ctx.Err()
 	}
 }
 
 // run reads for all who wait for r, and hands the lead to those who have come meanwhile.
-func (f *fence) run(ctx context.Context, r *fenceRead) {
+func (f *fence[T]) run(ctx context.Context, r *fenceRead[T]) {
 	f.mu.Lock()
 	f.next = nil
 	f.mu.Unlock()
 	ctx, cancel := shared(ctx)
 	defer cancel()
-	r.heads, r.err = f.read(ctx)
+	r.found, r.err = f.read(ctx)
 	close(r.done)
 
 	f.mu.Lock()

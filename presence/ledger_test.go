@@ -24,10 +24,11 @@ type ledger struct {
 	records map[string]presence.Record
 	lookups []string // what was asked for, one string each
 	fails   error    // what reads answer
+	failing string   // the user whose Lookup alone fails
 	hangs   bool     // reads end with their context
 
-	// Called in a Lookup before and after the reading.
-	before, after func()
+	// Called in a Lookup before and after the reading, and after that of a room's index.
+	before, after, afterRoom func()
 }
 
 func newLedger(lanes int) *ledger {
@@ -80,6 +81,9 @@ func (l *ledger) Lookup(ctx context.Context, _ string, users []string) ([]presen
 		records = append(records, l.read(u))
 	}
 	err, after := l.fails, l.after
+	if slices.Contains(users, l.failing) {
+		err = errBroken
+	}
 	l.mu.Unlock()
 	if err != nil {
 		return nil, err
@@ -103,11 +107,19 @@ func (l *ledger) read(u string) presence.Record {
 // Room reads the index of a room off the records.
 func (l *ledger) Room(ctx context.Context, q presence.RoomQuery) (presence.RoomIndex, error) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	var index presence.RoomIndex
-	if l.fails != nil {
-		return index, l.fails
+	l.lookups = append(l.lookups, "room "+q.Room)
+	index, err, after := l.index(q), l.fails, l.afterRoom
+	l.mu.Unlock()
+	if err != nil {
+		return presence.RoomIndex{}, err
 	}
+	if after != nil {
+		after()
+	}
+	return index, ctx.Err()
+}
+
+func (l *ledger) index(q presence.RoomQuery) (index presence.RoomIndex) {
 	for _, u := range slices.Sorted(maps.Keys(l.records)) {
 		r := l.records[u]
 		if r.TypesIn(q.Room, l.version) {
@@ -126,7 +138,7 @@ func (l *ledger) Room(ctx context.Context, q presence.RoomQuery) (presence.RoomI
 		}
 	}
 	index.Members = index.Members[:min(q.Limit, len(index.Members))]
-	return index, ctx.Err()
+	return index
 }
 
 // write makes a change that nobody hears of yet.
@@ -178,8 +190,20 @@ func versioned(f presence.Fact, version presence.Version) presence.Fact {
 	case presence.Relation:
 		f.Version = version
 		return f
+	case presence.Membership:
+		return in(f.Session, version, namesOf(f)...)
+	case presence.Mark:
+		f.Version = version
+		return f
 	}
 	return f
+}
+
+func namesOf(m presence.Membership) (rooms []string) {
+	for _, s := range m.Stays {
+		rooms = append(rooms, s.Room)
+	}
+	return rooms
 }
 
 // say writes what a session of the user says, and announces it.

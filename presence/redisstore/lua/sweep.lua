@@ -26,9 +26,7 @@ elseif not epoch or not tick or math.abs(US - tick) > limit or meta[3] ~= proces
   begin_epoch(held)
   publish_beacon()
 end
-if not tick or math.floor(tick / 3600000000) ~= math.floor(US / 3600000000) then
-  for i = 1, 4 do redis.call('PEXPIRE', KEYS[i], int(KEPT)) end
-end
+for i = 1, 4 do keep(KEYS[i], KEPT) end -- each time: a key that has come since the last one has no end yet
 
 local function claim(key, entry, grain)
   local says, id, user = string.sub(entry, 1, 11), string.match(entry, '^([^:]*):(.*)$', 12)

@@ -1,0 +1,240 @@
+package presence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+const roomsAtOnce = 8 // read at the same time, when all of them are read again
+
+// WatchRoom keeps a room together until UnwatchRoom, and calls attach with it at a moment when it reflects every write acknowledged before
+// WatchRoom began, and so that no later change is missed. reader is whose stream it is for: he sees himself, even where nobody else does.
+//
+// On an error nothing is watched.
+func (b *Board) WatchRoom(ctx context.Context, room, reader string, attach func(*Gathering)) error {
+	g := b.rooms.enter(room, reader, b.regather)
+	err := b.catchUpWith(ctx, g)
+	if err == nil { // he stays watched, because no index tells of one who hides
+		err = b.Watch(ctx, []string{reader}, func(e *Entry) { b.gather(b.lane(reader), e) })
+	}
+	if err != nil {
+		b.letGo(g, b.rooms.leave(g, reader))
+		return fmt.Errorf("watch room: %w", err)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	attach(g)
+	return nil
+}
+
+// UnwatchRoom ends what one WatchRoom began.
+func (b *Board) UnwatchRoom(room, reader string) {
+	if g := b.rooms.find(room); g != nil {
+		b.letGo(g, b.rooms.leave(g, reader))
+		b.Unwatch([]string{reader})
+	}
+}
+
+// InRoom calls f with a room that is watched.
+func (b *Board) InRoom(room string, f func(*Gathering)) {
+	g := b.rooms.find(room)
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	f(g)
+}
+
+// letGo takes a room out of the entries of users who are no longer among its Members. Some may be again.
+func (b *Board) letGo(g *Gathering, users []string) {
+	for _, u := range users {
+		l := b.lane(u)
+		l.mu.Lock()
+		if e := l.entries[u]; e != nil && !g.has(u) {
+			l.unwatchFor(e, g)
+		}
+		l.mu.Unlock()
+	}
+}
+
+func (l *boardLane) unwatchFor(e *Entry, g *Gathering) {
+	if i := slices.Index(e.rooms, g); i >= 0 {
+		e.rooms = slices.Delete(e.rooms, i, i+1)
+		l.drop(e)
+	}
+}
+
+func (e *Entry) watchFor(g *Gathering) {
+	if !slices.Contains(e.rooms, g) {
+		e.rooms = append(e.rooms, g)
+		e.watchers++
+	}
+}
+
+// catchUpWith returns when the gathering is as new as the store is now: as soon as the lanes are, where they tell all about it.
+func (b *Board) catchUpWith(ctx context.Context, g *Gathering) error {
+	caughtUp, err := b.catchUp(ctx)
+	if err != nil {
+		return err
+	}
+	if !caughtUp {
+		g.doubt()
+	}
+	if g.heardOf() {
+		return b.lookUp(ctx, b.rooms.expectedIn(g), false)
+	}
+	_, err = g.again.wait(ctx)
+	return err
+}
+
+// catchUp waits until all lanes are where the store is now, and reports whether they are.
+func (b *Board) catchUp(ctx context.Context) (bool, error) {
+	heads, err := b.fence.wait(ctx)
+	if err != nil {
+		return false, err
+	}
+	soon, cancel := context.WithTimeout(ctx, catchUp)
+	defer cancel()
+	for i := range b.lanes {
+		if !b.lanes[i].reach(soon, heads[i]) {
+			return false, ctx.Err()
+		}
+	}
+	return true, nil
+}
+
+// regather reads who is in a room, and looks up those who are not known to be there. It is called by the gathering's fence alone.
+func (b *Board) regather(ctx context.Context, g *Gathering) error {
+	missed, before := g.open(), b.heads()
+	index, err := b.source.Room(ctx, RoomQuery{Room: g.Room, Limit: g.most, Typing: true})
+	if err != nil {
+		return fmt.Errorf("read room: %w", err)
+	}
+	users, err := b.believe(ctx, index.Users, g, before)
+	if err != nil {
+		return err
+	}
+	b.letGo(g, g.count(users))
+	unknown, doubtful := g.unknown(index)
+	if err := b.lookUp(ctx, unknown, doubtful); err != nil {
+		return err
+	}
+	g.gathered(b.listener, missed)
+	return nil
+}
+
+// believe is how many are to be believed to be in a room: in a crowd no fewer than before, if the store may have lost some of them since the
+// lanes were as they were before, because that is no evidence.
+func (b *Board) believe(ctx context.Context, users int, g *Gathering, before []Head) (int, error) {
+	crowd, crowded := g.crowd()
+	if !crowded || users >= crowd {
+		return users, nil
+	}
+	heads, err := b.fence.wait(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for i := range b.lanes {
+		heard := before[i] != Head{}
+		if b.lanes[i].inDoubt() || heard && (heads[i].Epoch != before[i].Epoch || before[i].After(heads[i])) {
+			return crowd, nil
+		}
+	}
+	return users, nil
+}
+
+// heads is how far the lanes have been heard.
+func (b *Board) heads() []Head {
+	heads := make([]Head, len(b.lanes))
+	for i := range b.lanes {
+		l := &b.lanes[i]
+		l.mu.Lock()
+		heads[i] = l.head
+		l.mu.Unlock()
+	}
+	return heads
+}
+
+func (l *boardLane) inDoubt() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.doubt
+}
+
+// lookUp has users gathered in the rooms where they are: those who are watched already as they are known here, or, where that is doubtful, read
+// again. Unlike Watch it waits for no lane, because those that are read again wait for it.
+func (b *Board) lookUp(ctx context.Context, users []string, doubtful bool) error {
+	for some := range slices.Chunk(users, readAtOnce) {
+		err := b.keep(ctx, some, func(ctx context.Context, known []*Entry) error {
+			if err := b.loaded(ctx, known); err != nil {
+				return err
+			}
+			if doubtful {
+				if err := b.reread(ctx, names(known)); err != nil {
+					return err
+				}
+			}
+			b.gatherThese(known)
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("look up: %w", err)
+		}
+		b.Unwatch(some)
+	}
+	return nil
+}
+
+func names(entries []*Entry) []string {
+	users := make([]string, len(entries))
+	for i, e := range entries {
+		users[i] = e.user
+	}
+	return users
+}
+
+func (b *Board) gatherThese(entries []*Entry) {
+	for _, e := range entries {
+		l := b.lane(e.user)
+		l.mu.Lock()
+		l.view(e)
+		b.gather(l, e)
+		l.mu.Unlock()
+	}
+}
+
+// gather tells the watched rooms in which the entry's user is, or was, how he is now. The lane's lock is held.
+func (b *Board) gather(l *boardLane, e *Entry) {
+	for _, g := range b.rooms.of(e) {
+		if g.hear(b.listener, e) {
+			e.watchFor(g)
+		} else {
+			l.unwatchFor(e, g)
+		}
+	}
+}
+
+// regatherAll reads again who is in rooms: of those who have come unheard nobody else knows.
+func (b *Board) regatherAll(ctx context.Context, rooms []*Gathering) error {
+	var all sync.WaitGroup
+	var failed atomic.Bool
+	errs, turns := make([]error, len(rooms)), make(chan struct{}, roomsAtOnce)
+	for i, g := range rooms {
+		turns <- struct{}{}
+		if failed.Load() {
+			break
+		}
+		all.Go(func() {
+			_, errs[i] = g.again.wait(ctx)
+			failed.CompareAndSwap(false, errs[i] != nil)
+			<-turns
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
