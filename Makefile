@@ -50,7 +50,7 @@ contract: ## lint openapi.yaml and see that api/ is generated from it
 
 .PHONY: test-go
 test-go: setup ## run the Go tests with the race detector
-	go test -race -timeout 10m -p $(P) ./...
+	go test -race -timeout 20m -p $(P) ./...
 
 .PHONY: test-modules
 test-modules: setup

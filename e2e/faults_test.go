@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,7 +18,7 @@ import (
 // faults are all that goes wrong while people beat and others watch. Each has instances and a Redis of its own to break; what must be so whatever
 // happens is P1 to P7 of package chaos, and some ask for more.
 var faults = []*fault{
-	{id: "A0", name: "nothing goes wrong", promise: "P1 to P7", happen: func(s *stage) { time.Sleep(8 * time.Second) }},
+	{id: "A0", name: "nothing goes wrong", promise: "P1 to P7", happen: func(s *stage) { time.Sleep(5 * time.Second) }},
 	{id: "A1", name: "one of three instances is killed", promise: "P1: nobody falsely offline; its streams move to others", random: true, happen: func(s *stage) {
 		killed := s.play.Now()
 		s.kill(0)
@@ -156,38 +155,20 @@ var faults = []*fault{
 		}, s.ttl()+time.Second, func() { s.do("script", "kill") })
 	}},
 	{id: "A18", name: "clocks are an hour fast and an hour slow", promise: "no transition from a clock that is wrong", prepare: skewed, happen: func(s *stage) { time.Sleep(6 * time.Second) }},
-	{id: "A20", name: "beats come twice, late and in disorder", promise: "P6: no old beat brings anybody back", options: func(o *chaos.Options) { o.Late = true }, happen: func(s *stage) { time.Sleep(8 * time.Second) }},
+	{id: "A20", name: "beats come twice, late and in disorder", promise: "P6: no old beat brings anybody back", options: func(o *chaos.Options) { o.Late = true }, happen: func(s *stage) { time.Sleep(6 * time.Second) }},
 	{id: "A21", name: "a storm of streams that come back at once", promise: "P1 for others; all streams restored", ttl: 8 * time.Second, heavy: true, happen: storm},
 	{id: "A23", name: "a thousand streams of which nothing is read", promise: "P1 for others; memory is bounded; cut in time", ttl: 8 * time.Second, heavy: true, happen: zeroWindows},
 	{id: "A25", name: "streams open and close, again and again", promise: "descriptors and goroutines as before", heavy: true, alone: cycles},
 	{id: "A27", name: "messages of unknown kinds, versions and nonsense on the bus", promise: "P1 to P7; not even `degraded`", random: true, happen: strangeMessages},
-	{id: "A28", name: "streams grow old after two seconds", promise: "P6: no flap", settings: []string{"PRESENTLY_STREAM_MAX_AGE=2s"}, happen: func(s *stage) { time.Sleep(10 * time.Second) }},
+	{id: "A28", name: "streams grow old after two seconds", promise: "P6: no flap", settings: []string{"PRESENTLY_STREAM_MAX_AGE=2s"}, happen: func(s *stage) { time.Sleep(7 * time.Second) }},
 }
 
-// stages are how many may stand at a time: each takes about a third of a core. A heavy one stands alone.
-const stages = 3
+// places are how many stages may stand at a time: each takes about a third of a core. A heavy one stands alone.
+var places = make(chan struct{}, 3)
 
-var (
-	places = make(chan struct{}, stages)
-	heavy  sync.Mutex // is held by who takes all places, so that no two wait for each other's
-)
-
-// place waits for room on the machine.
-func (f *fault) place() (leave func()) {
-	n := 1
-	if f.heavy {
-		heavy.Lock()
-		defer heavy.Unlock()
-		n = stages
-	}
-	for range n {
-		places <- struct{}{}
-	}
-	return func() {
-		for range n {
-			<-places
-		}
-	}
+func takePlace() (leave func()) {
+	places <- struct{}{}
+	return func() { <-places }
 }
 
 func (f *fault) run(t *testing.T) {

@@ -42,8 +42,6 @@ func TestNobodyIsToldWrongThingsInASoak(t *testing.T) {
 			possible = append(possible, f)
 		}
 	}
-	t.Parallel()
-	defer soak.place()()
 	s := newStage(t, soak)
 	dice := rand.New(rand.NewPCG(s.seed, 17))
 	begin, minutes := time.Now(), soakNumber(t, minutesEnv, 1.0/3)
@@ -61,7 +59,8 @@ func TestNobodyIsToldWrongThingsInASoak(t *testing.T) {
 	s.end()
 }
 
-// Each fault, in its short form, once or as often as the environment says. What follows from one is judged by what every watcher saw.
+// Each fault, in its short form, once or as often as the environment says. What follows from one is judged by what every watcher saw. Like the
+// soak it runs before all tests that are Parallel: those would take the time that faults are measured in.
 func TestNobodyIsToldWrongThingsUnderFaults(t *testing.T) {
 	repeats := int(soakNumber(t, repeatsEnv, 1))
 	for _, f := range faults {
@@ -71,8 +70,10 @@ func TestNobodyIsToldWrongThingsUnderFaults(t *testing.T) {
 				name += fmt.Sprintf(", time %d", n+1)
 			}
 			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				defer f.place()()
+				if !f.heavy {
+					t.Parallel()
+					defer takePlace()()
+				}
 				f.run(t)
 			})
 		}
