@@ -94,12 +94,16 @@ REPEATS ?= 20
 MINUTES ?= 30
 SOAK    := .cache/soak
 
+.PHONY: faults
+faults: setup ## break everything once, each in its short form, under the checker of e2e/chaos
+	go test -tags faults -count=1 -timeout 30m -run 'TestNobodyIsToldWrongThings' ./e2e
+
 .PHONY: soak
 soak: setup ## break everything REPEATS times, and for MINUTES at random; write docs/reliability.md
 	mkdir -p $(SOAK) && rm -f $(SOAK)/results.jsonl
 	@# The page is written whatever was found. It tells of failures, too.
 	PRESENTLY_SOAK_REPEATS=$(REPEATS) PRESENTLY_SOAK_MINUTES=$(MINUTES) PRESENTLY_FAULT_RESULTS=$(CURDIR)/$(SOAK)/results.jsonl \
-		go test -count=1 -timeout 24h -run 'TestNobodyIsToldWrongThings' -v ./e2e >$(SOAK)/log 2>&1; status=$$?; \
+		go test -tags faults -count=1 -timeout 24h -run 'TestNobodyIsToldWrongThings' -v ./e2e >$(SOAK)/log 2>&1; status=$$?; \
 	go run ./e2e/chaos/page -command 'make soak REPEATS=$(REPEATS) MINUTES=$(MINUTES)' -product '$(VERSION)' \
 		-machine "$$(nproc) cores, $$(uname -sr), $$(redis-server --version | cut -d' ' -f3), $$(go version | cut -d' ' -f3)" \
 		-notes docs/reliability-notes.md $(SOAK)/results.jsonl >$(SOAK)/page.md && cp $(SOAK)/page.md docs/reliability.md; \
