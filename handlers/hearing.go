@@ -40,7 +40,7 @@ func (m *metrics) hearing(feed presence.Feed, lanes int) presence.Feed {
 
 // Changed implements presence.Feed.
 func (h *hearing) Changed(c presence.Change) {
-	if c.Subscription == "" {
+	if c.User != "" { // else it is of a subscription, or a revocation
 		counter := h.metrics.transitions[c.Cause]
 		if counter == nil {
 			counter = h.metrics.transitions[otherCause]

@@ -3,6 +3,7 @@ package sse
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,8 +11,11 @@ import (
 
 // waits collects what Wrote is told of waits.
 func waits(o Options) (Options, func(t *testing.T, want ...string)) {
+	var mu sync.Mutex
 	var told []string
 	o.Wrote = func(waited, _ time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
 		if waited < 0 {
 			told = append(told, "-")
 			return
@@ -21,6 +25,8 @@ func waits(o Options) (Options, func(t *testing.T, want ...string)) {
 	return o, func(t *testing.T, want ...string) {
 		t.Helper()
 		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
 		if !slices.Equal(told, want) {
 			t.Errorf("waited %q, want %q", told, want)
 		}
