@@ -876,6 +876,34 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/admin/users/{userId}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Revoke a user's tokens
+         * @description From now on no token of the user counts that was issued (`iat`) before a moment, and none that does not say when: it is refused with
+         *     `invalid_token`. His subscriptions that such a token stands behind are gone, with their tickets; his open streams end, on every instance, within a second or
+         *     two: with `reconnect` and the reason `tokenExpired`, or, opened by a ticket, with `subscription_gone`. Tokens that were issued later count as
+         *     ever. It stands for 400 days; a token that is good for longer would count again.
+         *
+         *     `iat` has whole seconds: a token of the same second is refused too. Times are compared by the server's clock, and the leeway of tokens is
+         *     taken off `iat`. His sessions live on until they lapse: `DELETE /v1/admin/users/{userId}/sessions` ends them.
+         *
+         *     Required scope: `presence:admin`.
+         */
+        post: operations["revokeTokens"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/admin/presence/{userId}": {
         parameters: {
             query?: never;
@@ -930,10 +958,31 @@ export interface paths {
         };
         /**
          * Should it get traffic?
-         * @description 200 while the instance can do its work; 503 while it drains (`draining`), and when the store has not answered for a
-         *     third of a TTL (`store_unavailable`).
+         * @description 200 while the instance can do its work; 503 while it drains (`draining`), when the store has not answered for a
+         *     third of a TTL (`store_unavailable`), and until the keys of a JWKS have been fetched for the first time (`keys_unavailable`).
          */
         get: operations["getReadiness"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Measure the instance
+         * @description What this instance counts and measures, for Prometheus. No label names anybody. Where the operator has given the instance an
+         *     address of its own for such things (`PRESENTLY_ADMIN_LISTEN`), they are there, and here is nothing (404).
+         */
+        get: operations["getMetrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1367,6 +1416,14 @@ export interface components {
             sessions: components["schemas"]["ExplainedSession"][];
             viewer?: components["schemas"]["ExplainedView"];
         };
+        /** @description Which tokens of a user are revoked; with an empty body, all that there are. */
+        RevokeRequest: {
+            /**
+             * Format: date-time
+             * @description Those issued before this moment, RFC 3339, not in the future and at most 400 days ago; now, where it is absent.
+             */
+            before?: string;
+        };
         /** @description A heartbeat that a backend sends for somebody. */
         AdminBeat: {
             /** @description The session that beats; `set-by-backend` where it is absent. */
@@ -1742,7 +1799,7 @@ export interface components {
          * @description What went wrong, in a word that does not change. Act on this, and show `title` and `detail`.
          * @enum {string}
          */
-        ProblemCode: "malformed_json" | "validation_failed" | "missing_token" | "invalid_token" | "token_expired" | "insufficient_scope" | "origin_not_allowed" | "room_not_granted" | "not_found" | "method_not_allowed" | "no_session" | "too_many_relations" | "too_many_rooms" | "subscription_gone" | "precondition_failed" | "body_too_large" | "unsupported_media_type" | "too_many_sessions" | "too_many_streams" | "rate_limited" | "store_unavailable" | "draining" | "internal";
+        ProblemCode: "malformed_json" | "validation_failed" | "missing_token" | "invalid_token" | "token_expired" | "insufficient_scope" | "origin_not_allowed" | "room_not_granted" | "not_found" | "method_not_allowed" | "no_session" | "too_many_relations" | "too_many_rooms" | "subscription_gone" | "precondition_failed" | "body_too_large" | "unsupported_media_type" | "too_many_sessions" | "too_many_streams" | "rate_limited" | "store_unavailable" | "keys_unavailable" | "draining" | "internal";
         /** @description An RFC 9457 problem document. */
         Problem: {
             /**
@@ -1892,6 +1949,7 @@ export interface components {
         Unauthorized: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Retry-After": components["headers"]["Retry-After-Key"];
                 "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                 [name: string]: unknown;
             };
@@ -1929,6 +1987,16 @@ export interface components {
         };
         /** @description There is no subscription of that id, or it is another's. */
         NotFound: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The metrics are at an address of their own. */
+        NoMetrics: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 [name: string]: unknown;
@@ -2046,6 +2114,17 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description The store does not answer (`store_unavailable`), there are no keys yet (`keys_unavailable`), or the instance is about to stop (`draining`). */
+        NotReady: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Retry-After": components["headers"]["Retry-After"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /**
          * @description The store does not answer (`store_unavailable`), or the instance is about to stop (`draining`). The connection is closed, so that the next try
          *     may meet an instance that can.
@@ -2142,6 +2221,11 @@ export interface components {
          */
         "Retry-After": number;
         /**
+         * @description Seconds after which the same token may do, where the key that it names is not known yet.
+         * @example 3
+         */
+        "Retry-After-Key": number;
+        /**
          * @description RFC 6750's challenge; names the error where a token was given.
          * @example Bearer realm="presently", error="invalid_token", error_description="the token has expired"
          */
@@ -2210,6 +2294,7 @@ export type ExplainedChoice = components['schemas']['ExplainedChoice'];
 export type ExplainedSession = components['schemas']['ExplainedSession'];
 export type ExplainedView = components['schemas']['ExplainedView'];
 export type Explanation = components['schemas']['Explanation'];
+export type RevokeRequest = components['schemas']['RevokeRequest'];
 export type AdminBeat = components['schemas']['AdminBeat'];
 export type AdminProfile = components['schemas']['AdminProfile'];
 export type Profile = components['schemas']['Profile'];
@@ -2263,6 +2348,7 @@ export type ResponseUnauthorized = components['responses']['Unauthorized'];
 export type ResponseForbidden = components['responses']['Forbidden'];
 export type ResponseForbiddenRoom = components['responses']['ForbiddenRoom'];
 export type ResponseNotFound = components['responses']['NotFound'];
+export type ResponseNoMetrics = components['responses']['NoMetrics'];
 export type ResponseSubscriptionGone = components['responses']['SubscriptionGone'];
 export type ResponseNoSession = components['responses']['NoSession'];
 export type ResponseCannotJoin = components['responses']['CannotJoin'];
@@ -2273,6 +2359,7 @@ export type ResponseUnsupportedMediaType = components['responses']['UnsupportedM
 export type ResponseRateLimited = components['responses']['RateLimited'];
 export type ResponseTooManyStreams = components['responses']['TooManyStreams'];
 export type ResponseInternal = components['responses']['Internal'];
+export type ResponseNotReady = components['responses']['NotReady'];
 export type ResponseUnavailable = components['responses']['Unavailable'];
 export type ParameterUserIdInPath = components['parameters']['UserIDInPath'];
 export type ParameterSessionIdInPath = components['parameters']['SessionIDInPath'];
@@ -2292,6 +2379,7 @@ export type HeaderLocation = components['headers']['Location'];
 export type HeaderETag = components['headers']['ETag'];
 export type HeaderSettingsETag = components['headers']['SettingsETag'];
 export type HeaderRetryAfter = components['headers']['Retry-After'];
+export type HeaderRetryAfterKey = components['headers']['Retry-After-Key'];
 export type HeaderWwwAuthenticate = components['headers']['WWW-Authenticate'];
 export type HeaderWwwAuthenticateScope = components['headers']['WWW-Authenticate-Scope'];
 export type HeaderRateLimit = components['headers']['RateLimit'];
@@ -2841,6 +2929,8 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["No-Store"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2874,6 +2964,8 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["No-Store"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2933,6 +3025,8 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["No-Store"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2966,6 +3060,8 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["No-Store"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -3601,6 +3697,8 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["No-Store"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3642,6 +3740,44 @@ export interface operations {
             400: components["responses"]["BadParameter"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    revokeTokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The user, percent-encoded where need be; decoded exactly once.
+                 * @example ada
+                 */
+                userId: components["parameters"]["UserIDInPath"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RevokeRequest"];
+            };
+        };
+        responses: {
+            /** @description They count no more. */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["No-Store"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            413: components["responses"]["BodyTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -3719,7 +3855,29 @@ export interface operations {
         requestBody?: never;
         responses: {
             200: components["responses"]["Healthy"];
-            503: components["responses"]["Unavailable"];
+            503: components["responses"]["NotReady"];
+        };
+    };
+    getMetrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The metrics, in the text format or whichever the scraper asks for. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            404: components["responses"]["NoMetrics"];
         };
     };
     getContract: {
