@@ -14,7 +14,7 @@ P ?= 2
 # Modules beside the product's own, such as linters: ./... does not reach them.
 MODULES := $(patsubst %/go.mod,%,$(wildcard internal/*/go.mod e2e/go.mod bench/go.mod))
 # npm packages with tests of their own.
-CLIENTS := $(patsubst %/package.json,%,$(wildcard client/package.json e2e/browser/package.json))
+CLIENTS := $(patsubst %/package.json,%,$(wildcard client/package.json))
 
 .PHONY: help
 help: ## list the targets
@@ -93,6 +93,10 @@ bench: ## run the Go benchmarks
 REPEATS ?= 20
 MINUTES ?= 30
 SOAK    := .cache/soak
+
+.PHONY: browser
+browser: ## run the demo's stories in a real Chromium (chromium must be installed)
+	cd e2e/browser && npm ci --no-audit --no-fund && npm test
 
 .PHONY: faults
 faults: setup ## break everything once, each in its short form, under the checker of e2e/chaos
