@@ -120,16 +120,16 @@ func (j *judge) sighting(s Sighting) {
 		if s.Status == "offline" {
 			j.offline(w, s, at)
 		} else if !w.perhaps.later(j.slack.Late).contains(at) {
-			j.add("P6", s.User, s.Watcher, s.At, "is told %s (as of %.3f s) without a cause; %s", s.Status, at.Seconds(), describe(w.perhaps))
+			j.add("P6", s.User, s.Watcher, s.At, "is told %s (as of %.3f s) without a cause; %s", s.Status, at.Seconds(), describe(w.perhaps, at))
 		}
 	case Joined, Member:
 		if !w.perhapsIn[s.Room].later(j.slack.Late).contains(at) {
-			j.add("P6", s.User, s.Watcher, s.At, "is told in %s (%s, as of %.3f s) without a cause; %s", s.Room, s.What, at.Seconds(), describe(w.perhapsIn[s.Room]))
+			j.add("P6", s.User, s.Watcher, s.At, "is told in %s (%s, as of %.3f s) without a cause; %s", s.Room, s.What, at.Seconds(), describe(w.perhapsIn[s.Room], at))
 		}
 	case Left:
 		// Going without a cause is having been there until it was told: the rev of a going may be that of the last beacon.
-		if w.surelyIn[s.Room].covers(at+clocks, s.At) {
-			j.add("P6", s.User, s.Watcher, s.At, "is told to have left %s (as of %.3f s) without a cause; surely there %s", s.Room, at.Seconds(), describe(w.surelyIn[s.Room]))
+		if w.surelyIn[s.Room].covers(at-clocks, s.At) {
+			j.add("P6", s.User, s.Watcher, s.At, "is told to have left %s (as of %.3f s) without a cause; surely there %s", s.Room, at.Seconds(), describe(w.surelyIn[s.Room], at))
 		}
 	}
 }
@@ -140,22 +140,27 @@ const clocks = 2 * time.Millisecond
 func (j *judge) offline(w *whereabouts, s Sighting, at At) {
 	meant := slices.ContainsFunc(w.intents, func(x span) bool { return x.from < at && at < x.to })
 	switch {
-	case w.surely.contains(at + clocks):
+	case w.surely.covers(at-clocks, at+clocks):
 		property := "P3"
 		if meant {
 			property = "P1"
 			j.wronged[s.User] = true
 		}
-		j.add(property, s.User, s.Watcher, s.At, "is told offline (%s, as of %.3f s), and was surely here %s", s.What, at.Seconds(), describe(w.surely))
+		j.add(property, s.User, s.Watcher, s.At, "is told offline (%s, as of %.3f s), and was surely here %s", s.What, at.Seconds(), describe(w.surely, at))
 	case meant && w.triedInTime(at, j.h.TTL):
 		j.wronged[s.User] = true
-		j.add("P1", s.User, s.Watcher, s.At, "is told offline (%s, as of %.3f s), and tried to beat in time; surely here %s", s.What, at.Seconds(), describe(w.surely))
+		j.add("P1", s.User, s.Watcher, s.At, "is told offline (%s, as of %.3f s), and tried to beat in time; surely here %s", s.What, at.Seconds(), describe(w.surely, at))
 	}
 }
 
-func describe(all spans) string {
+// describe shows the spans around a moment.
+func describe(all spans, at At) string {
+	first := slices.IndexFunc(all, func(x span) bool { return x.to >= at })
+	if first < 0 {
+		first = len(all)
+	}
 	var b strings.Builder
-	for _, s := range all[max(0, len(all)-4):] {
+	for _, s := range all[max(0, first-2):min(len(all), first+2)] {
 		if s.to > forever/2 {
 			fmt.Fprintf(&b, "[%.3f, …)", s.from.Seconds())
 			continue

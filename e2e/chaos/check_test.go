@@ -244,6 +244,15 @@ func TestWhatIsUncertainIsNotFaulted(t *testing.T) {
 			x.sees("w", "fay", 13*sec+5*time.Millisecond, "online")
 			x.sees("w", "fay", 47*sec, "offline")
 		}},
+		{"who ends on one page while he beats on the next", func(x *tale) {
+			x.does("fay", 1*sec, Beat)
+			x.sees("w", "fay", 1*sec, "online")
+			x.does("fay", 2*sec, End)
+			x.does("fay", 2*sec, Beat).Session = "fay-2"
+			x.sees("w", "fay", 2*sec+rtt-time.Millisecond, "offline")
+			x.sees("w", "fay", 2*sec+rtt, "online")
+			x.sees("w", "fay", 12*sec+rtt, "offline")
+		}},
 		{"one whose part of the store was away may be spared", func(x *tale) {
 			x.h.Outages = append(x.h.Outages, Outage{Name: "part", From: 10 * sec, Back: 12 * sec, To: 13 * sec, Part: true})
 			x.does("fay", 1*sec, Beat)
