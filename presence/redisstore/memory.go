@@ -138,25 +138,39 @@ func (m *laneMemory) users() []string {
 	return users
 }
 
-// lived notes a sign of life.
+// lived notes a sign of life. A session that gives one has not left: a return within grace is told by nothing either, and what is remembered of
+// the leave would end the session once more.
 func (m *laneMemory) lived(user string, s sign) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if r := m.find(user); r != nil {
-		r.signed(s)
+	r := m.find(user)
+	if r == nil || !r.signed(s) {
+		return
+	}
+	if i, live := r.facts.find("s:" + s.session); live && part(r.facts[i].value, leftPlace) != "" {
+		list := strings.Split(r.facts[i].value, "|")
+		for place := leftPlace; place < returnsPlace && place <= len(list); place++ {
+			list[place-1] = ""
+		}
+		r.facts[i].value = strings.Join(list, "|")
+		r.doubt = true // how often it has come back is to be read
+		m.ask(user, r)
 	}
 }
 
-func (r *remembered) signed(s sign) {
+// signed notes a sign of life, and reports whether it is the newest of its session.
+func (r *remembered) signed(s sign) bool {
 	for i := range r.signs {
 		if r.signs[i].session == s.session {
-			if s.at >= r.signs[i].at {
-				r.signs[i] = s
+			if s.at < r.signs[i].at {
+				return false
 			}
-			return
+			r.signs[i] = s
+			return true
 		}
 	}
 	r.signs = append(r.signs, s)
+	return true
 }
 
 // left notes that a session has left, and its field as it is since. No change tells that.

@@ -23,6 +23,9 @@ const (
 	readAtOnce = 40
 	// graceUnknown is what is left of the grace of a session that left through another instance.
 	graceUnknown = 10 * time.Second
+	// leastGrace is what is left of any grace that is offered back: long enough for another instance to say that the session has come back, which nothing
+	// tells the one that took the leave.
+	leastGrace = 2 * recallSpread
 )
 
 // recaller knows in which lanes data may have been lost.
@@ -231,7 +234,7 @@ func (s *Store) signOf(r *remembered, user, session, value string) string {
 		p.part("").number(0).number(graceUnknown.Milliseconds())
 	} else {
 		since := time.Duration(s.local()-r.signs[i].at) * time.Microsecond
-		p.number(since.Milliseconds()).number(r.signs[i].idle).number(max(0, r.signs[i].grace-since).Milliseconds())
+		p.number(since.Milliseconds()).number(r.signs[i].idle).number(max(leastGrace, r.signs[i].grace-since).Milliseconds())
 	}
 	number, known := s.numbers.highestOf(user, session)
 	if n, err := strconv.ParseInt(part(value, seqPlace), 10, 64); err == nil && (!known || n > number) {

@@ -571,6 +571,62 @@ func TestASessionThatComesBackLivesAndEndsAsItWould(t *testing.T) {
 	i.tape.waitFor(t, "ada lapse", 1)
 }
 
+// Neither a leave nor a return within its grace is told to other instances. What is remembered of the leave must not end the session.
+func TestARecalledLeaveDoesNotUndoAReturn(t *testing.T) {
+	t.Parallel()
+	minimal := testBeat("bob", "session-1")
+	minimal.Minimal, minimal.TTL = true, time.Minute
+	for _, test := range []struct {
+		name    string
+		returns func(here, there *instance) // after a leave that here has taken
+	}{
+		{"here, by a beat that is not told the record", func(here, _ *instance) { here.beat(minimal) }},
+		{"elsewhere, and here by a steady beat", func(here, there *instance) { there.beat(minimal); here.beat(minimal) }},
+		{"elsewhere", func(_, there *instance) { there.beat(minimal) }},
+	} {
+		for _, lose := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, lost: %t", test.name, lose), func(t *testing.T) {
+				t.Parallel()
+				server := redistest.Start(t)
+				here, there := begin(t, server.URL(), Options{}), begin(t, server.URL(), Options{})
+				here.thorough, there.thorough = func() bool { return false }, func() bool { return false }
+				here.beat(minimal)
+				there.beat(minimal)
+				here.knows("bob")
+				there.knows("bob")
+				here.must(here.Leave(t.Context(), "bob", "session-1", time.Minute))
+				test.returns(here, there)
+				if lose {
+					flush(t, server)
+				}
+				here.must(here.recall(t.Context(), "bob"))
+				there.must(there.recall(t.Context(), "bob"))
+				if r := here.record("bob"); len(r.Sessions) != 1 || r.Sessions[0].Left {
+					t.Errorf("bob has come back, and has left again: %+v", r.Sessions)
+				}
+			})
+		}
+	}
+}
+
+// Who took a leave may be the first to offer the session back. Whoever knows of a return must have the time to say so.
+func TestARecalledGraceWaitsForThoseWhoKnowBetter(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	i := begin(t, server.URL(), Options{})
+	i.beat(long("bob", "session-1"))
+	i.must(i.Leave(t.Context(), "bob", "session-1", time.Minute))
+	m := &i.memory[i.Lane("bob")]
+	m.mu.Lock()
+	m.find("bob").signs[0].grace = time.Millisecond // which is over by now
+	value, _ := m.find("bob").facts.value("s:session-1")
+	how := i.signOf(m.find("bob"), "bob", "session-1", value)
+	m.mu.Unlock()
+	if left := part(how, 3); left != fmt.Sprint(leastGrace.Milliseconds()) {
+		t.Errorf("%s ms of the grace are offered, want %v", left, leastGrace)
+	}
+}
+
 // An evicted key is found missing by one of the user's beats, or when he does something.
 func TestADeletedUserIsBackWithOneBeat(t *testing.T) {
 	t.Parallel()
