@@ -447,6 +447,37 @@ func TestWhoLeftAfterTheDumpStaysGone(t *testing.T) {
 	}
 }
 
+// In an old dump a user is leaving whose leave is long over, and who has come back since by another session. To end the first one again must not
+// tell that all of his sessions have ended.
+func TestAnOldLeaveWaitsForWhatIsRemembered(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	i := begin(t, server.URL(), Options{})
+	other := begin(t, server.URL(), Options{})
+	i.beat(long("bob", "session-1"))
+	i.must(i.Leave(t.Context(), "bob", "session-1", time.Second))
+	i.must(server.Client(t).Save(t.Context()).Err())
+	i.tape.waitFor(t, "bob leave", 1)
+	i.beat(long("bob", "session-2"))
+	i.tape.caughtUp(t, i.Store)
+	i.knows("bob")
+	before := i.head(t)[i.Lane("bob")]
+	server.Kill()
+	server.Restart()
+	soon(t, "bob to be offered back", func() bool {
+		rs, err := other.Lookup(t.Context(), "", []string{"bob"})
+		if err != nil || rs[0].Head.Epoch <= before.Epoch {
+			return false
+		}
+		_, first := rs[0].Session("session-1")
+		_, second := rs[0].Session("session-2")
+		if !first && !second {
+			t.Fatal("bob's old session has ended before the new one was offered back")
+		}
+		return second
+	})
+}
+
 // Versions are moments, and no moment comes twice, even where the new Redis' clock is an hour behind the lost one's.
 func TestVersionsAndEpochsGrowThoughTheClockIsLostToo(t *testing.T) {
 	tape := newTape()
@@ -595,6 +626,8 @@ func TestARecalledLeaveDoesNotUndoAReturn(t *testing.T) {
 				here.knows("bob")
 				there.knows("bob")
 				here.must(here.Leave(t.Context(), "bob", "session-1", time.Minute))
+				left := time.Now()
+				soon(t, "the next ms, which signs of life are told apart by", func() bool { return time.Since(left) > 2*time.Millisecond })
 				test.returns(here, there)
 				if lose {
 					flush(t, server)
