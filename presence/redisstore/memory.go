@@ -268,12 +268,21 @@ func (r *remembered) hear(field, value string, c presence.Change) {
 		r.settings.drop(field)
 	case isSetting(field):
 		r.settings.renew(field, value, recalled)
+	case kind == "s" && recalled && r.knowsBetter(field, value):
 	default:
 		r.facts.renew(field, value, recalled)
 		if (kind == "a" || kind == "m") && c.Cause != presence.ByBeat {
 			r.unsettle(id)
 		}
 	}
+}
+
+// knowsBetter reports whether a session was heard of here in its present version: whether it has left or come back since is then better known here, and
+// for us to offer, than by whoever was the first to offer it.
+func (r *remembered) knowsBetter(field, value string) bool {
+	was, live := r.facts.value(field)
+	id, _ := cutKind(field, "s")
+	return live && versionOf("s", was) == versionOf("s", value) && slices.ContainsFunc(r.signs, func(s sign) bool { return s.session == id })
 }
 
 // unsettle does to what is remembered what lua/unsettle.lua does.

@@ -86,7 +86,9 @@ local function recall_session(field, value, how)
   local id, offered, version = string.sub(field, 3), split(value), part(value, VERSION)
   how = split(how)
   local age, number = tonumber(how[1]), tonumber(how[4])
-  local heard = age and MS - age or tonumber(offered[LEFT_AT])
+  local left_at = tonumber(offered[LEFT_AT])
+  -- An age is less by as long as the offer was on its way, which must not make a leave younger than the return that followed it.
+  local heard = age and math.min(MS - age, left_at or MS) or left_at
   local packed = redis.call('HGET', u, field)
   local known = packed and split(packed)
   if not known and (version <= part(redis.call('HGET', u, 't:' .. id), 2) or not was_lost(version)) then return end
