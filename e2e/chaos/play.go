@@ -63,7 +63,7 @@ func Begin(o Options) *Play {
 		p.users = append(p.users, fmt.Sprint("user-", n))
 	}
 	p.running.Go(func() {
-		for tick := time.NewTicker(100 * time.Millisecond); ; {
+		for tick := time.NewTicker(sampleEvery); ; {
 			select {
 			case <-ctx.Done():
 				tick.Stop()
@@ -105,6 +105,14 @@ func (p *Play) Stop() History {
 
 // Now is the moment on the play's clock.
 func (p *Play) Now() At { return p.now() }
+
+// Stall is by how much this process was late so far: what is to come from others by a certain time may come later by a few times that, on the same
+// busy machine.
+func (p *Play) Stall() At {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.h.Stall
+}
 
 // Outage notes one.
 func (p *Play) Outage(o Outage) { p.write(func(h *History) { h.Outages = append(h.Outages, o) }) }
