@@ -7,8 +7,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -52,6 +54,7 @@ type stage struct {
 	proxies  []*chaos.Proxy          // between instances and Redis, by slot, where the fault asked for them
 	program  string                  // what instances run
 	extra    func(slot int) []string // settings of one instance alone
+	long     bool                    // as much of everything as it takes, not only what is short
 }
 
 // fault is something that goes wrong, and what is then to be so.
@@ -130,7 +133,7 @@ func newStage(t *testing.T, f *fault) *stage {
 
 // bareStage is one without anything on it.
 func bareStage(t *testing.T, f *fault) *stage {
-	s := &stage{t: t, fault: f, seed: fixedSeed(t), began: time.Now(), figures: map[string]float64{}, program: binary}
+	s := &stage{t: t, fault: f, long: f.heavy && os.Getenv(repeatsEnv) != "" && !strings.Contains(t.Name(), "time_"), seed: fixedSeed(t), began: time.Now(), figures: map[string]float64{}, program: binary}
 	t.Logf("seed %d (%s=%d plays it again)", s.seed, seedEnv, s.seed)
 	return s
 }
@@ -226,6 +229,7 @@ func (s *stage) outage(o chaos.Outage, take func(), hold time.Duration, giveBack
 	o.To = s.play.Now()
 	s.play.Outage(o)
 	s.figure("backAfter", (o.To - o.Back).Seconds())
+	s.figure("outageS", (o.To - o.From).Seconds())
 }
 
 // figure notes the greatest of what was measured under one name.
@@ -290,6 +294,7 @@ func (s *stage) judge() {
 	late := stalls * h.Stall
 	slack := chaos.Slack{Late: s.ttl() + lateness + late, Effect: 5*time.Second + late}
 	v := chaos.Check(&h, slack)
+	s.refusals(&h)
 	broken := 0
 	for _, x := range v.Violations {
 		if broken++; broken <= 15 {
@@ -313,6 +318,19 @@ func (s *stage) judge() {
 		s.t.Errorf("nothing was played: %+v", f)
 	}
 	s.report(broken, f)
+}
+
+// refusals notes how long whoever was refused by a store in trouble had to wait for that, through the balancer, which asks up to three instances.
+func (s *stage) refusals(h *chaos.History) {
+	var took []time.Duration
+	for _, d := range h.Deeds {
+		if d.Status == http.StatusServiceUnavailable {
+			took = append(took, d.Answered-d.Sent)
+		}
+	}
+	if slices.Sort(took); len(took) > 0 {
+		s.figure("refusedP99", took[len(took)*99/100].Seconds())
+	}
 }
 
 // keep writes a history that has violations to a file, to be looked at.

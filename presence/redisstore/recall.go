@@ -188,7 +188,7 @@ func (s *Store) offer(lane int, user, factsV, settingsV string) (c call, ok bool
 		value, _ := r.settings.value("related")
 		related = strconv.FormatInt(int64(versionOf("related", value)), 10)
 	}
-	args := []any{user, int64(m.version), r.kept(s.clocks[lane].millis()).Milliseconds(), int64(versionOf("e", ends)), related}
+	args := []any{user, int64(m.version), r.kept(s.clocks[lane].millis()).Milliseconds(), int64(versionOf("e", ends)), related, s.opts.TTL.Milliseconds()}
 	for _, g := range r.ended {
 		args = append(args, "ended", "t:"+g.session, g.number+"|"+strconv.FormatInt(int64(g.version), 10), "")
 	}

@@ -642,6 +642,53 @@ func TestARecalledLeaveDoesNotUndoAReturn(t *testing.T) {
 	}
 }
 
+// Whoever is asked about a user whom it remembers does not read the ruins to anybody, though no loss has been noticed yet.
+func TestALookupOffersBackWhatItMisses(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	i := begin(t, server.URL(), Options{})
+	i.beat(long("ada", "session-1"))
+	i.must(i.choose("bob", presence.Busy))
+	i.beat(long("bob", "session-1"))
+	i.knows("ada", "bob")
+	for range 3 {
+		flush(t, server)
+		records, err := i.Lookup(t.Context(), "eve", []string{"ada", "nobody", "bob"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, n, b := records[0], records[1], records[2]; len(a.Sessions) != 1 || len(n.Sessions) != 0 || len(b.Sessions) != 1 || b.Chosen.Status != presence.Busy {
+			t.Fatalf("%+v", records)
+		}
+		i.knows("ada", "bob")
+	}
+}
+
+// What is remembered here of what a session says may be older than what it has said elsewhere. To offer it back must not leave two deadlines of the session, of
+// which its beats move the wrong one.
+func TestARecalledSessionLivesByItsBeats(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	here, there := begin(t, server.URL(), Options{}), begin(t, server.URL(), Options{})
+	here.thorough, there.thorough = func() bool { return false }, func() bool { return false }
+	first := testBeat("bob", "session-1")
+	first.Minimal, first.Device = true, new("web")
+	silently := first // it is the TTL alone that changes, which nobody is shown
+	silently.TTL += time.Second
+	here.beat(first)
+	here.knows("bob")
+	there.beat(silently)
+	facts, settings := there.keys("bob")
+	here.must(server.Client(t).Del(t.Context(), facts, settings).Err())
+	here.must(here.recall(t.Context(), "bob"))
+	there.tape.waitFor(t, "bob recall", 1)
+	there.beat(silently)
+	members, err := server.Client(t).ZRange(t.Context(), here.partitions[here.Lane("bob")].beats, 0, -1).Result()
+	if want := []string{member(fingerprint(silently), "session-1", "bob")}; err != nil || !slices.Equal(members, want) {
+		t.Errorf("deadlines of %q, %v, want %q", members, err, want)
+	}
+}
+
 // Who took a leave may be the first to offer the session back. Whoever knows of a return must have the time to say so.
 func TestARecalledGraceWaitsForThoseWhoKnowBetter(t *testing.T) {
 	t.Parallel()
