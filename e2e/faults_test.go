@@ -56,10 +56,10 @@ var faults = []*fault{
 		s.away(s.redis.Kill, s.ttl()+time.Second, func() { s.redis.RestartEmpty() })
 	}},
 	{id: "A6", name: "FLUSHALL", promise: "P1; streams stay open, though nothing was disconnected", lossy: true, random: true, happen: func(s *stage) {
-		s.away(func() { s.do("flushall"); s.renewed() }, 0, func() {})
+		s.away(func() { s.do("flushall") }, 0, s.renewed)
 	}},
 	{id: "A6b", name: "SWAPDB with an empty one", promise: "P1; streams stay open, though nothing was disconnected", lossy: true, happen: func(s *stage) {
-		s.away(func() { s.do("swapdb", 0, 1); s.renewed() }, 0, func() {})
+		s.away(func() { s.do("swapdb", 0, 1) }, 0, s.renewed)
 	}},
 	{id: "A6c", name: "keys of users are deleted, as by eviction", promise: "P1; beats that ask for the record find it missing", lossy: true, options: func(o *chaos.Options) { o.Whole = true }, happen: deleteUsers},
 	{id: "A7", name: "Redis comes back with old data", promise: "P1, P4, P6: no ghosts, revs do not go back", lossy: true, random: true, happen: func(s *stage) {

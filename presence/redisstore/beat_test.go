@@ -164,7 +164,7 @@ func TestALateBeatDoesNotUndoALeaveOrAnEnd(t *testing.T) {
 func TestLostFactsComeBackWithABeat(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	i := quiet(t, server)
+	i, stranger := quiet(t, server), quiet(t, server) // who remembers nobody
 	x := testBeat("ada", "session-1")
 	for _, minimal := range []bool{false, true} {
 		x.Minimal = minimal
@@ -173,9 +173,9 @@ func TestLostFactsComeBackWithABeat(t *testing.T) {
 		if err := server.Client(t).Del(t.Context(), i.partitions[i.Lane("ada")].facts("ada")).Err(); err != nil {
 			t.Fatal(err)
 		}
-		i.wantStatus("ada", presence.Offline)
+		stranger.wantStatus("ada", presence.Offline)
 		i.beat(x)
-		i.wantStatus("ada", presence.Online)
+		stranger.wantStatus("ada", presence.Online)
 	}
 }
 
