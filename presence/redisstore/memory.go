@@ -271,14 +271,21 @@ func (m *laneMemory) hear(c presence.Change, told lines) {
 	}
 	r.head = c.Head
 	v := strconv.FormatInt(int64(c.Version), 10)
+	better := false
 	for told != "" {
 		field, value, _ := strings.Cut(told.text(), "=")
+		if c.Cause == presence.ByRecall && r.knowsBetter(field, value) {
+			better = true
+		}
 		if isSetting(field) {
 			r.settingsV = v
 		} else {
 			r.factsV = v
 		}
 		r.hear(strings.Clone(field), strings.Clone(value), c) // not the whole message
+	}
+	if better {
+		r.factsV = "" // what is there now is not what is known here, which is yet to be offered
 	}
 	m.ask(c.User, r)
 }
@@ -313,8 +320,8 @@ func (r *remembered) hear(field, value string, c presence.Change) {
 // for us to offer, than by whoever was the first to offer it.
 func (r *remembered) knowsBetter(field, value string) bool {
 	was, live := r.facts.value(field)
-	id, _ := cutKind(field, "s")
-	return live && versionOf("s", was) == versionOf("s", value) && slices.ContainsFunc(r.signs, func(s sign) bool { return s.session == id })
+	id, is := cutKind(field, "s")
+	return is && live && versionOf("s", was) == versionOf("s", value) && slices.ContainsFunc(r.signs, func(s sign) bool { return s.session == id })
 }
 
 // unsettle does to what is remembered what lua/unsettle.lua does.

@@ -633,7 +633,11 @@ func TestARecalledLeaveDoesNotUndoAReturn(t *testing.T) {
 					flush(t, server)
 				}
 				here.must(here.recall(t.Context(), "bob"))
-				there.must(there.recall(t.Context(), "bob"))
+				if lose {
+					there.tape.waitFor(t, "bob recall", 1)
+				}
+				_, err := there.recallSome(t.Context(), there.Lane("bob"), []string{"bob"})
+				there.must(err)
 				if r := here.record("bob"); len(r.Sessions) != 1 || r.Sessions[0].Left {
 					t.Errorf("bob has come back, and has left again: %+v", r.Sessions)
 				}
