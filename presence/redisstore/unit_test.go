@@ -202,7 +202,7 @@ func TestKeysStayInTheirSlot(t *testing.T) {
 		p := newPartition(16, i, 0, redisTime)
 		slot := slotOf(t, p.meta)
 		for _, id := range []string{"a", "{b}", "}", "{", "}{x}", "*", "u:a", "s:a", "meta", "☕"} {
-			for _, key := range []string{p.facts(id), p.settings(id), p.gone(id), p.types(id), p.subscription(id), p.rooms, p.streams()} {
+			for _, key := range []string{p.facts(id), p.settings(id), p.gone(id), p.types(id), p.subscription(id), p.subscriptions(id), p.rooms, p.streams()} {
 				if slotOf(t, key) != slot {
 					t.Errorf("%s is not in the slot of %s", key, p.meta)
 				}
