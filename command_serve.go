@@ -21,6 +21,7 @@ import (
 	"github.com/presently/presently/presence"
 	"github.com/presently/presently/presence/memstore"
 	"github.com/presently/presently/presence/redisstore"
+	"github.com/presently/presently/sse"
 	"github.com/presently/presently/web/docs"
 	"github.com/presently/presently/web/home"
 )
@@ -157,6 +158,7 @@ func newServer(c config, h http.Handler, life context.Context, log *slog.Logger)
 	s := &http.Server{
 		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
 		BaseContext: func(net.Listener) context.Context { return life },
+		ConnContext: sse.WithConn,
 		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug), // handshakes that strangers break off
 		Protocols:   new(http.Protocols),
 		HTTP2:       &http.HTTP2Config{WriteByteTimeout: http2Stuck},

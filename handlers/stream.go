@@ -47,6 +47,7 @@ func (s *Server) OpenStream(w http.ResponseWriter, r *http.Request, params api.O
 		return
 	}
 	defer leave()
+	sse.LimitBuffer(r.Context())
 	if err := s.stream(w, r, o); err != nil {
 		s.fail(w, r, err)
 	}
