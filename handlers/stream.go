@@ -90,7 +90,7 @@ func (s *Server) openingOf(r *http.Request, params api.OpenStreamParams) (openin
 	if len(o.users)+len(o.rooms) == 0 {
 		return opening{}, invalid("/user", "name at least one user or room to watch, as ?user= or ?room=")
 	}
-	return o, who.mayEnterAll(o.rooms)
+	return o, who.mayEnterAll("/room", o.rooms)
 }
 
 // lastEventID is the id to go on from; the header wins.
