@@ -28,6 +28,7 @@ type held struct {
 	gaps       []time.Duration // of the selftest
 	sent       int
 	delays     []time.Duration // from asking for a change to its event, both through the proxy
+	without    int             // changes that Redis was too slow for
 	failed     []string
 }
 
@@ -93,7 +94,11 @@ func (h *held) hold(user string, until time.Time) {
 	for n := 0; n == 0 || time.Now().Before(until); n++ {
 		state, asked := []string{"busy", "online"}[n%2], time.Now()
 		if _, err := h.at.as(user).try("POST", "/v1/presence/heartbeat", beatBody("session-1", fmt.Sprintf(`"state":%q`, state))); err != nil {
-			h.failed = append(h.failed, err.Error())
+			if strings.Contains(err.Error(), "store_unavailable") {
+				h.without++ // said by an instance of a Redis that stood still, and passed on as it should be
+			} else {
+				h.failed = append(h.failed, err.Error())
+			}
 			continue
 		}
 		h.sent++
@@ -185,6 +190,9 @@ func (h *held) report(t *testing.T, long time.Duration) {
 			return "-"
 		}
 		return all[min(int(share*float64(len(all))), len(all)-1)].Round(100 * time.Microsecond).String()
+	}
+	if h.without > 0 {
+		t.Logf("%s: %d changes without an answer by Redis", h.door, h.without)
 	}
 	t.Logf("| %s | %d for %v | %d | %s / %s | %s to %s | %d of %d | %s / %s / %s | %d |", h.door, len(h.live)+len(h.idle), long, cuts, at(h.first, 0.5), at(h.first, 1), at(h.gaps, 0), at(h.gaps, 1),
 		len(h.delays), h.sent*len(h.live), at(h.delays, 0.5), at(h.delays, 0.99), at(h.delays, 1), comments)

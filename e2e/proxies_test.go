@@ -54,7 +54,7 @@ var (
 	varnishKind = proxyKind{
 		name: "varnish", program: "varnishd", config: "varnish/presently.vcl", plain: true,
 		args: func(config, listen string) []string {
-			return []string{"-F", "-a", listen, "-f", config, "-n", filepath.Join(filepath.Dir(config), "work"), "-p", "http_req_size=64k", "-p", "http_req_hdr_len=40k",
+			return []string{"-F", "-a", listen, "-f", config, "-n", filepath.Join(filepath.Dir(config), "work"), "-p", "timeout_idle=75", "-p", "http_req_size=64k", "-p", "http_req_hdr_len=40k",
 				"-p", "workspace_client=192k", "-p", "workspace_backend=192k"}
 		},
 	}

@@ -6,7 +6,7 @@
 #
 # varnishd needs larger limits than its own for a token of 8 KiB and the addresses of a hundred users:
 #
-#   varnishd -a :8080 -f /etc/varnish/presently.vcl -p http_req_size=64k -p http_req_hdr_len=40k -p workspace_client=192k -p workspace_backend=192k
+#   varnishd -a :8080 -f /etc/varnish/presently.vcl -p http_req_size=64k -p http_req_hdr_len=40k -p timeout_idle=75 -p workspace_client=192k -p workspace_backend=192k
 #
 # It does not speak TLS: put something before it that does.
 vcl 4.1;
