@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// lookAgain is how long a certificate is given out before its files are looked at again. Two looks at names every ten seconds cost nothing, and nobody renews on the last day.s
+// lookAgain is how long a certificate is given out before its files are looked at again. A look every ten seconds costs nothing, and nobody renews in the
 // last minute.
 const lookAgain = 10 * time.Second
 
