@@ -169,7 +169,8 @@ func newServer(c config, h http.Handler, life context.Context, log *slog.Logger)
 		return s
 	}
 	s.Protocols.SetHTTP2(true)
-	s.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*c.tls}, MinVersion: tls.VersionTLS12}
+	c.tls.log = log
+	s.TLSConfig = &tls.Config{GetCertificate: c.tls.get, MinVersion: tls.VersionTLS12}
 	return s
 }
 
