@@ -89,6 +89,23 @@ func tryPage(t *testing.T, name string) map[string]bool {
 	return called
 }
 
+// Whoever gets an error finds out what to do about it.
+func TestErrorsPageHasEveryCode(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../docs/errors.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var headings []string
+	for _, m := range regexp.MustCompile(`(?m)^## ([a-z_]+)$`).FindAllStringSubmatch(string(text), -1) {
+		headings = append(headings, m[1])
+	}
+	slices.Sort(headings)
+	if codes := contract.Load(t).Codes(); !slices.Equal(headings, codes) {
+		t.Errorf("the page is about\n%q, the contract has\n%q", headings, codes)
+	}
+}
+
 // block is what is to be run, and what the page shows of it until the next one.
 type block struct {
 	line     int
@@ -357,7 +374,7 @@ func likeness(event []string) string {
 
 var (
 	moment  = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
-	header  = regexp.MustCompile(`^([A-Z][A-Za-z-]+): .*$`)
+	header  = regexp.MustCompile(`^(?i)(etag|date|presence-next-ms|x-request-id|retry-after|location): .*$`)
 	hosts   = regexp.MustCompile(`(localhost|127\.0\.0\.1):\d+`)
 	ids     = regexp.MustCompile(`/subscriptions/[A-Za-z0-9_-]{16}`)
 	volatil = []string{"rev", "nextMs", "ageMs", "beatAgeMs", "inputAgeMs", "remainingMs", "requestId", "id", "ticket", "streamUrl", "leaveToken", "streamId", "subscriptionId", "afterMs"}
