@@ -41,6 +41,7 @@ type page struct {
 	File     string // in the repository
 	Path     string // in the site, beneath /docs
 	Title    string // its first heading
+	Name     string // the same, up to a colon: what lists call it
 	Summary  string // the first sentence of its first paragraph
 	Headings []heading
 	source   []byte
@@ -184,6 +185,7 @@ func parsePage(file string, source []byte) *page {
 	}
 	p.passages = slices.DeleteFunc(append(p.passages, here), func(s passage) bool { return s == passage{} })
 	p.Title = cmp.Or(p.Title, p.Path)
+	p.Name, _, _ = strings.Cut(p.Title, ": ")
 	return p
 }
 

@@ -17,7 +17,7 @@ func (b *book) index(contract []byte) []entry {
 			if s.ID != "" {
 				link += "#" + s.ID
 			}
-			all = append(all, entry{"u": link, "t": p.Title, "h": s.Heading, "x": s.Text})
+			all = append(all, entry{"u": link, "t": p.Name, "h": s.Heading, "x": s.Text})
 		}
 	}
 	for _, o := range operations(contract) {

@@ -87,7 +87,7 @@ function show(found, words, asked) {
       item.role = 'option'
       item.dataset.to = up + one.u
       const title = document.createElement('strong')
-      title.textContent = one.h && one.h !== one.t ? `${one.t} › ${one.h}` : one.t
+      title.textContent = one.h && one.h !== one.t && !one.h.startsWith(one.t + ': ') ? `${one.t} › ${one.h}` : one.t
       item.append(title, excerpt(one.x, words))
       item.onmousedown = (event) => event.preventDefault() // keeps the focus where it is
       item.onclick = () => go(item)
