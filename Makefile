@@ -14,7 +14,7 @@ P ?= 2
 # Modules beside the product's own, such as linters: ./... does not reach them.
 MODULES := $(patsubst %/go.mod,%,$(wildcard internal/*/go.mod e2e/go.mod bench/go.mod))
 # npm packages with tests of their own.
-CLIENTS := $(patsubst %/package.json,%,$(wildcard client/package.json))
+CLIENTS := $(patsubst %/package.json,%,$(wildcard client/package.json e2e/browser/package.json))
 
 .PHONY: help
 help: ## list the targets
@@ -22,7 +22,7 @@ help: ## list the targets
 
 .PHONY: setup
 setup: ## install what tests need and this machine lacks (Debian packages, no services started)
-	@internal/setup/install.sh redis cc curl nginx $(if $(CLIENTS),$(shell grep -ql playwright $(CLIENTS:%=%/package.json) && echo chromium))
+	@internal/setup/install.sh redis cc curl jq nginx java python $(if $(CLIENTS),$(shell grep -ql playwright $(CLIENTS:%=%/package.json) && echo chromium))
 
 .PHONY: generate
 generate: ## generate api/ from openapi.yaml
@@ -97,7 +97,7 @@ MINUTES ?= 30
 SOAK    := .cache/soak
 
 .PHONY: browser
-browser: ## run the demo's stories in a real Chromium (chromium must be installed)
+browser: setup ## run the stories of real people in a real Chromium; make test does so, too
 	cd e2e/browser && npm ci --no-audit --no-fund && npm test
 
 .PHONY: faults

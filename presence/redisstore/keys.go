@@ -52,6 +52,9 @@ func (p *partition) types(room string) string { return p.prefix + "types:" + roo
 // subscription is a hash. It lasts presence.SubscriptionKept longer than what it holds.
 func (p *partition) subscription(id string) string { return p.prefix + "sub:" + id }
 
+// subscriptions is the sorted set of the ids of a user's subscriptions, by when they were made, in ms. It lasts as long as the one that ends last.
+func (p *partition) subscriptions(user string) string { return p.prefix + "subs:" + user }
+
 // revoked is the sorted set of users whose tokens have been revoked, by the moment before which, in ms. Each that is added takes those out that
 // have stood for presence.RevocationKept.
 func (p *partition) revoked() string { return p.prefix + "revoked" }

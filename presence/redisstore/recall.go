@@ -80,8 +80,11 @@ func (s *Store) offerBack(ctx context.Context) {
 				s.recaller.lost(lane)
 				continue
 			}
-			n, accepted, err := s.recallLane(ctx, lane)
-			users, taken = users+n, taken+accepted
+			err := s.opts.Panics.Try(presence.PanicInStore, func() error {
+				n, accepted, err := s.recallLane(ctx, lane)
+				users, taken = users+n, taken+accepted
+				return err
+			})
 			if err != nil {
 				s.recaller.lost(lane)
 			}
@@ -126,9 +129,12 @@ func (s *Store) recallSome(ctx context.Context, lane int, users []string) (taken
 	for i, u := range users {
 		facts, _ := versions[2*i].Text()
 		settings, _ := versions[2*i+1].Text()
-		if c, ok := s.offer(lane, u, facts, settings); ok {
-			calls, offered = append(calls, c), append(offered, u)
-		}
+		_ = s.opts.Panics.Try(presence.PanicInStore, func() error { // others are not to wait for a user who cannot be offered
+			if c, ok := s.offer(lane, u, facts, settings); ok {
+				calls, offered = append(calls, c), append(offered, u)
+			}
+			return nil
+		})
 	}
 	commands, err := s.runAll(ctx, calls)
 	if err != nil {
