@@ -112,7 +112,7 @@ soak: setup ## break everything REPEATS times, and for MINUTES at random; write 
 	PRESENTLY_SOAK_REPEATS=$(REPEATS) PRESENTLY_SOAK_MINUTES=$(MINUTES) PRESENTLY_FAULT_RESULTS=$(CURDIR)/$(SOAK)/results.jsonl \
 		go test -tags faults -count=1 -timeout 24h -run 'TestNobodyIsToldWrongThings' -v ./e2e >$(SOAK)/log 2>&1; status=$$?; \
 	go run ./e2e/chaos/page -command 'make soak REPEATS=$(REPEATS) MINUTES=$(MINUTES)' -product '$(VERSION)' \
-		-machine "$$(nproc) cores, $$(uname -sr), $$(redis-server --version | cut -d' ' -f3), $$(go version | cut -d' ' -f3)" \
+		-machine "$$(nproc) cores, $$(uname -sr), $$(redis-server --version | cut -d' ' -f3), $$(go version | cut -d' ' -f3), load $$(cut -d' ' -f1 /proc/loadavg) at the end" \
 		-notes docs/reliability-notes.md $(SOAK)/results.jsonl >$(SOAK)/page.md && cp $(SOAK)/page.md docs/reliability.md; \
 	echo "docs/reliability.md is written; what the tests said is in $(SOAK)/log"; \
 	if [[ $$status != 0 ]]; then grep -E '^ *--- FAIL' $(SOAK)/log; exit $$status; fi
