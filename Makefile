@@ -22,7 +22,7 @@ help: ## list the targets
 
 .PHONY: setup
 setup: ## install what tests need and this machine lacks (Debian packages, no services started)
-	@internal/setup/install.sh redis cc curl jq nginx java python $(if $(CLIENTS),$(shell grep -ql playwright $(CLIENTS:%=%/package.json) && echo chromium))
+	@internal/setup/install.sh redis cc curl jq nginx haproxy java python $(if $(CLIENTS),$(shell grep -ql playwright $(CLIENTS:%=%/package.json) && echo chromium))
 
 .PHONY: generate
 generate: ## generate api/ from openapi.yaml
@@ -116,6 +116,22 @@ soak: setup ## break everything REPEATS times, and for MINUTES at random; write 
 		-notes docs/reliability-notes.md $(SOAK)/results.jsonl >$(SOAK)/page.md && cp $(SOAK)/page.md docs/reliability.md; \
 	echo "docs/reliability.md is written; what the tests said is in $(SOAK)/log"; \
 	if [[ $$status != 0 ]]; then grep -E '^ *--- FAIL' $(SOAK)/log; exit $$status; fi
+
+# How long `make proxies` holds streams open; which commit or tag `make upgrade` takes for the version before.
+HOLD ?= 10m
+FROM ?= HEAD~1
+CADDY := github.com/caddyserver/caddy/v2/cmd/caddy@v2.11.9
+
+.PHONY: proxies
+proxies: setup ## run the proxies of deploy/ (Caddy too, which takes minutes to build), with streams through them for HOLD (10m)
+	test -x .cache/caddy/caddy || GOBIN=$(CURDIR)/.cache/caddy go install $(CADDY)
+	PRESENTLY_TEST_CADDY=$(CURDIR)/.cache/caddy/caddy PRESENTLY_PROXY_TIME=$(HOLD) go test -count=1 -timeout 3h -v -run 'Shipped' ./e2e
+
+.PHONY: upgrade
+upgrade: setup ## run the version FROM (HEAD~1) beside this one, and deploy from one to the other and back
+	rm -rf .cache/from && mkdir -p .cache/from && git archive "$(FROM)" | tar x -C .cache/from
+	go -C .cache/from build -o presently .
+	PRESENTLY_TEST_OTHER=$(CURDIR)/.cache/from/presently PRESENTLY_TEST_OTHER_TIME=20s go test -count=1 -timeout 10m -v -run AnotherVersion ./e2e
 
 .PHONY: clean
 clean: ## remove what was built
