@@ -145,7 +145,7 @@ func TestEverythingWrongIsNamedAtOnce(t *testing.T) {
 // An operator who sets what this version does not have must not believe that it works.
 func TestWhatIsNotSupportedYetIsRefused(t *testing.T) {
 	for _, env := range []string{
-		"PRESENTLY_WEBHOOK_URL=https://app.example/hook", "PRESENTLY_WEBHOOK_SECRET=secret", "PRESENTLY_AFTER_LOSS=closed",
+		"PRESENTLY_AFTER_LOSS=closed",
 	} {
 		name, _, _ := strings.Cut(env, "=")
 		_, err := load(t, nil, env)

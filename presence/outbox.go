@@ -17,7 +17,7 @@ var ErrNotHeld = errors.New("the lane is not held")
 type Outbox interface {
 	Lanes() int
 
-	// Deliverers notes that a deliverer is here, for as long as a lease lasts, and counts those who are.
+	// Deliverers notes that a deliverer is here, for as long as a lease lasts (0: no longer), and counts those who are.
 	Deliverers(ctx context.Context, by string, lease time.Duration) (int, error)
 
 	// Hold takes a lane for a lease, or keeps it for another. It fails with ErrNotHeld where somebody else has it.

@@ -23,6 +23,12 @@ var errUnsettled = errors.New("the room comes and goes too fast")
 func (s *Store) Deliverers(ctx context.Context, by string, lease time.Duration) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	if lease == 0 {
+		if err := s.send(ctx, []command{newCommand(ctx, "hdel", s.partitions[0].deliverers(), escape(by))}); err != nil {
+			return 0, unavailable("count deliverers", err)
+		}
+		return 0, nil
+	}
 	// Counted as streams are: each says that it is one.
 	reply, err := s.run(ctx, s.call(0, s.scripts.streams, []string{s.partitions[0].deliverers()}, escape(by), 1, lease.Milliseconds()))
 	if err != nil {

@@ -25,7 +25,7 @@ type script struct {
 // scripts are those of lua/, each named after its file.
 type scripts struct {
 	beat, leave, end, amend, sweep, beacon, lookup, sessions, recall, subscription, resubscribe, revoke, streams *script
-	tenure, notes, finish, occupy, settled *script // of the outbox
+	tenure, notes, finish, occupy, settled                                                                       *script // of the outbox
 }
 
 // loadScripts reads the scripts, which tell the time by clock: clock.lua, or a test's own. What few need comes to those alone: each
