@@ -336,13 +336,18 @@ func (l *lane) giveUp(q *queue, why string) {
 	l.skip(q)
 }
 
-// relieve makes room where those whom the receiver refuses, while it takes others, have come to hold up everybody: it gives up one that was tried most often.
+// relieve makes room where some hold up all others: it gives up the oldest of one who fills half of what there is by himself, so that others are tried and it shows whether
+// the receiver takes them; and, where it does, of one whom it has refused most often.
 func (l *lane) relieve() {
-	if l.d.pace.down() {
-		return // nobody gets through
+	longest := slices.MaxFunc(l.queues, func(a, b *queue) int { return cmp.Compare(len(a.items), len(b.items)) })
+	if len(longest.items) > window/2 {
+		if !longest.busy && !longest.tried.IsZero() {
+			l.giveUp(longest, "held up others")
+		}
+		return
 	}
 	worst := slices.MaxFunc(l.queues, func(a, b *queue) int { return cmp.Compare(a.attempts, b.attempts) })
-	if !worst.busy && worst.attempts >= leastTry {
+	if !l.d.pace.down() && !worst.busy && worst.attempts >= leastTry {
 		l.giveUp(worst, "held up others")
 	}
 }
