@@ -156,6 +156,40 @@ func TestWhatIsNotSupportedYetIsRefused(t *testing.T) {
 	loadGood(t, "PRESENTLY_AFTER_LOSS=open", "PRESENTLY_RATE_LIMIT=off")
 }
 
+func TestAWebhookNeedsAnAddressAndASecret(t *testing.T) {
+	const url, key = "PRESENTLY_WEBHOOK_URL=", "PRESENTLY_WEBHOOK_SECRET="
+	const good = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	for _, tc := range []struct {
+		environ []string
+		wrong   string // part of the error; empty: there is none
+	}{
+		{[]string{url + "https://app.example/hook", key + good}, ""},
+		{[]string{url + "https://user:hunter2@app.example:8443/hook?a=b", key + good + " " + good}, ""},
+		{[]string{url + "http://127.0.0.1:9000", key + good}, ""},
+		{[]string{url + "https://app.example/hook"}, "PRESENTLY_WEBHOOK_SECRET: is needed with PRESENTLY_WEBHOOK_URL"},
+		{[]string{key + good}, "PRESENTLY_WEBHOOK_URL: is needed with PRESENTLY_WEBHOOK_SECRET"},
+		{[]string{url + "app.example/hook", key + good}, "PRESENTLY_WEBHOOK_URL: is no address"},
+		{[]string{url + "ftp://app.example/hook", key + good}, "PRESENTLY_WEBHOOK_URL: is no address"},
+		{[]string{url + "https://hunter2@:80/", key + good}, "PRESENTLY_WEBHOOK_URL: is no address"},
+		{[]string{url + "https://app.example/hook", key + "hunter2"}, "PRESENTLY_WEBHOOK_SECRET: must be base64"},
+	} {
+		c, err := load(t, nil, tc.environ...)
+		switch {
+		case tc.wrong == "" && (err != nil || c.webhookURL == "" || len(c.webhookKeys) == 0):
+			t.Errorf("%s: %q, %d keys, %v", tc.environ, c.webhookURL, len(c.webhookKeys), err)
+		case tc.wrong != "" && (err == nil || !strings.Contains(err.Error(), tc.wrong) || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), good)):
+			t.Errorf("%s: error = %v", tc.environ, err)
+		}
+	}
+	warned := func(address string) bool {
+		c := loadGood(t, url+address, key+good)
+		return strings.Contains(strings.Join(c.warnings, "\n"), "PRESENTLY_WEBHOOK_URL is http")
+	}
+	if !warned("http://app.example/hook") || warned("http://localhost:9000/hook") || warned("https://app.example/hook") {
+		t.Error("a warning is for http to elsewhere, and for that alone")
+	}
+}
+
 func TestTTLMustExceedTheHeartbeat(t *testing.T) {
 	for beat, good := range map[string]bool{"10s": true, "18.1s": true, "18.19s": false, "20s": false, "30s": false} {
 		_, err := load(t, nil, "PRESENTLY_TTL=20s", "PRESENTLY_HEARTBEAT="+beat)

@@ -22,12 +22,12 @@ const (
 // webhooks posts what happens, where that is configured.
 type webhooks struct{ deliverer *webhook.Deliverer }
 
-func newWebhooks(c config, store openedStore, instance string, reg *prometheus.Registry, log *slog.Logger) webhooks {
+func newWebhooks(c config, store openedStore, instance string, reg *prometheus.Registry, panics *presence.Panics, log *slog.Logger) webhooks {
 	if c.webhookURL == "" {
 		return webhooks{}
 	}
 	d := webhook.New(webhook.Options{
-		Outbox: store.outbox, URL: c.webhookURL, Keys: c.webhookKeys, Name: instance, Agent: "presently/" + versionName(), Logger: log,
+		Outbox: store.outbox, URL: c.webhookURL, Keys: c.webhookKeys, Name: instance, Agent: "presently/" + versionName(), Logger: log, Panics: panics,
 	})
 	reg.MustRegister(&webhookCollector{deliverer: d, outbox: store.outbox})
 	return webhooks{d}

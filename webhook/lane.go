@@ -81,7 +81,8 @@ func startLane(d *Deliverer, t presence.Tenure, until time.Time) *lane {
 	go func() {
 		defer close(l.done)
 		defer cancel()
-		l.run(ctx)
+		// After a panic the lane is begun anew, with what is not finished.
+		_ = d.o.Panics.Try(presence.PanicInTask, func() error { l.run(ctx); return nil })
 	}()
 	return l
 }
@@ -286,7 +287,7 @@ func (l *lane) begin(ctx context.Context, now time.Time) {
 
 // send makes one try, and tells the pace how it went.
 func (l *lane) send(ctx context.Context, it item) error {
-	err := l.d.post.deliver(ctx, it.id, it.body)
+	err := l.d.o.Panics.Try(presence.PanicInTask, func() error { return l.d.post.deliver(ctx, it.id, it.body) })
 	var asked time.Duration
 	refused, answered := errors.AsType[*refusal](err)
 	switch {

@@ -38,6 +38,7 @@ type Options struct {
 	Name   string
 	Agent  string // User-Agent
 	Logger *slog.Logger
+	Panics *presence.Panics
 
 	// Lease is how long an instance that died holds up its lanes; 15 s by default. A request may take two thirds of it.
 	Lease time.Duration

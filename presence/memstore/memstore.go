@@ -21,6 +21,8 @@ type Options struct {
 	Sweep time.Duration // how often lapsed sessions are looked for
 	// Outbox is how many notes are kept for whoever delivers them; 0: none.
 	Outbox int
+
+	Panics *presence.Panics // hears of those of a sweep
 }
 
 const (
@@ -36,6 +38,7 @@ type Store struct {
 
 	mu      sync.Mutex // guards what follows
 	feed    presence.Feed
+	ran     bool // Run has run before
 	users   map[string]*user
 	live    deadlines // all live sessions
 	head    presence.Head
@@ -45,6 +48,7 @@ type Store struct {
 
 	rooms         map[string]*room // what is in line with the users' records; see bring
 	subscriptions map[string]presence.Subscription
+	counted       map[string][]counted // by user, those made longest ago first
 	revoked       map[string]time.Time // before when, by user
 	streams       map[string]streams   // by instance
 	outbox        outbox
@@ -79,7 +83,7 @@ type tombstone struct {
 func New(opts Options) *Store {
 	s := &Store{
 		opts: opts, users: map[string]*user{}, feed: deaf{}, secret: make([]byte, 32),
-		rooms: map[string]*room{}, subscriptions: map[string]presence.Subscription{}, revoked: map[string]time.Time{}, streams: map[string]streams{},
+		rooms: map[string]*room{}, subscriptions: map[string]presence.Subscription{}, counted: map[string][]counted{}, revoked: map[string]time.Time{}, streams: map[string]streams{},
 		outbox: newOutbox(),
 	}
 	rand.Read(s.secret)
@@ -219,6 +223,8 @@ func wire(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
 // purge forgets users of whom nothing is left but an old last-seen time, and what else is long over.
 func (s *Store) purge() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.forgetGone()
 	s.forgetSubscriptions()
 	now := time.Now()

@@ -30,6 +30,8 @@ type Options struct {
 	// Outbox is how many notes a partition keeps for whoever delivers them (presence.Outbox); 0: none, and changes cost what they cost without. Where
 	// one instance has one, all must: a change that comes through another is not noted.
 	Outbox int
+	// Panics hears of those of the store's own goroutines, which go on.
+	Panics *presence.Panics
 
 	time timeSource // for tests that turn the clock
 }
@@ -112,11 +114,11 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 // is as slow as the slowest node that it goes to.
 func (s *Store) startCoalescers() {
 	if !s.target.cluster {
-		s.coalescers = []*coalescer{newCoalescer(s.client, flushersShared)}
+		s.coalescers = []*coalescer{newCoalescer(s.client, s.opts.Panics, flushersShared)}
 		return
 	}
 	for range s.partitions {
-		s.coalescers = append(s.coalescers, newCoalescer(s.client, flushersEach))
+		s.coalescers = append(s.coalescers, newCoalescer(s.client, s.opts.Panics, flushersEach))
 	}
 }
 
