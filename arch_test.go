@@ -25,6 +25,7 @@ import (
 //	presence/redisstore ► presence   go-redis
 //	presence/memstore ─► presence
 //	presence/storetest ► presence   presence/memstore   rapid
+//	webhook ───────────► api   presence
 //	api, presence, sse ► nothing of ours
 //
 // If your change needs a new arrow, draw it here first and see if you still
@@ -53,6 +54,7 @@ var layers = map[string]layer{
 	"":         {ours: []string{"..."}, libraries: []string{anyLibrary, goRedis + "/..."}},
 	"handlers": {ours: []string{"api", "presence", "sse"}, libraries: []string{anyLibrary}},
 	"api":      {libraries: []string{anyLibrary}}, // what the generator asks for
+	"webhook":  {ours: []string{"api", "presence"}},
 	"presence": {},
 	"sse":      {},
 	"web":      {}, // embedded pages, which main mounts
@@ -183,7 +185,7 @@ func TestStatusesAppearInHandlersAlone(t *testing.T) {
 }
 
 func TestHTTPIsKnownToFewPackages(t *testing.T) {
-	allowed := []string{"", "api", "handlers", "sse", "bench", "internal/contract", "e2e", "e2e/chaos"}
+	allowed := []string{"", "api", "handlers", "sse", "webhook", "bench", "internal/contract", "e2e", "e2e/chaos"}
 	for _, p := range packages(t) {
 		if slices.Contains(p.Imports, "net/http") && !slices.Contains(allowed, p.name) && !p.isPage() {
 			t.Errorf("%s imports net/http", p)
@@ -369,6 +371,9 @@ func TestPictureRefusesArrowsThatAreNotDrawn(t *testing.T) {
 		{"presence/redisstore", goRedis + "/maintnotifications", true},
 		{"presence/redisstore", "github.com/redis/go-redis/v99", false},
 		{"presence/memstore", goRedis, false},
+		{"webhook", module + "/presence", true},
+		{"webhook", module + "/handlers", false},
+		{"webhook", module + "/presence/redisstore", false},
 		{"", module + "/handlers", true},
 		{"", goRedis, true},
 	} {

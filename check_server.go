@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -210,6 +211,29 @@ func (c *checkup) monitored(ctx context.Context) {
 		c.found(wrong, "see what answers there", "metrics: there are none of Presently's")
 	default:
 		c.found(fine, "", "metrics can be read")
+		c.webhook(text)
+	}
+}
+
+// webhook looks in the metrics at how it goes with webhooks, where there are any.
+func (c *checkup) webhook(metrics string) {
+	value := func(name string) (n float64) {
+		for line := range strings.Lines(metrics) {
+			if rest, is := strings.CutPrefix(line, name+" "); is {
+				n, _ = strconv.ParseFloat(strings.TrimSpace(rest), 64)
+			}
+		}
+		return n
+	}
+	switch {
+	case !strings.Contains(metrics, "\npresently_webhook_paused "):
+		return // none is configured
+	case value("presently_webhook_paused") > 0:
+		c.found(wrong, "see that PRESENTLY_WEBHOOK_URL answers with 2xx within 10 s; the server's log says what it answers", "webhooks: the receiver takes nothing; %.0f changes wait", value("presently_webhook_pending"))
+	case value("presently_webhook_dead_total") > 0:
+		c.found(hint, "the server's log says which, and why; see docs/webhooks.md", "webhooks: %.0f events were given up so far", value("presently_webhook_dead_total"))
+	default:
+		c.found(fine, "", "webhooks are delivered")
 	}
 }
 

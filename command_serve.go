@@ -88,6 +88,7 @@ func serve(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) er
 		return errors.Join(err, listener.Close())
 	}
 	registry := newRegistry(store)
+	hooks := newWebhooks(c, store, instance, registry, panics, log)
 	presently := newHandlers(c, store.Store, instance, registry, traces, panics, log)
 	// What serves outlives ctx, which only asks it to stop.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
@@ -102,6 +103,7 @@ func serve(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) er
 			return nil
 		})
 	})
+	g.Go(func() error { return panics.Keep(life, presence.PanicInTask, func() error { return hooks.run(life) }) })
 	g.Go(func() error { return accept(server, listener) })
 	g.Go(func() error { return admin.serve(presently.Operators(store.facts), serveMetrics(registry)) })
 	g.Go(func() error {
@@ -215,6 +217,7 @@ func stop(h *handlers.Server, s *http.Server, drain time.Duration) error {
 // openedStore is a store and what is to be done with it besides using it.
 type openedStore struct {
 	presence.Store
+	outbox presence.Outbox
 	redis  *redisstore.Store     // nil: it is none
 	advise func(context.Context) // tells of what works today and hurts on a bad day; returns when it has, or ctx ends
 	close  func()
@@ -222,19 +225,23 @@ type openedStore struct {
 
 // openStore opens Redis, or the memory of this process. A Redis that does not answer yet is no reason not to start: readiness tells.
 func openStore(ctx context.Context, c config, panics *presence.Panics, log *slog.Logger) (openedStore, error) {
+	outbox := 0
+	if c.webhookURL != "" {
+		outbox = notesKept
+	}
 	if c.redisURL == "" {
-		memory := memstore.New(memstore.Options{TTL: c.policy.TTL, Sweep: c.sweep, Panics: panics})
-		return openedStore{Store: memory, advise: func(context.Context) {}, close: func() {}}, nil
+		memory := memstore.New(memstore.Options{TTL: c.policy.TTL, Sweep: c.sweep, Outbox: outbox, Panics: panics})
+		return openedStore{Store: memory, outbox: memory, advise: func(context.Context) {}, close: func() {}}, nil
 	}
 	redisstore.LogTo(log)
 	store, err := redisstore.Open(ctx, c.redisURL, redisstore.Options{
-		Partitions: c.partitions, Sweep: c.sweep, TTL: c.policy.TTL, Logger: log, Panics: panics,
+		Partitions: c.partitions, Sweep: c.sweep, TTL: c.policy.TTL, Logger: log, Outbox: outbox, Panics: panics,
 	})
 	if err != nil {
 		return openedStore{}, fmt.Errorf("PRESENTLY_REDIS_URL: %w", err)
 	}
 	return openedStore{
-		Store: store, redis: store,
+		Store: store, outbox: store, redis: store,
 		advise: func(ctx context.Context) { advise(ctx, store, log) },
 		close: func() {
 			if err := store.Close(); err != nil {

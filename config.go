@@ -37,6 +37,9 @@ type config struct {
 	admin string // address for operators; empty: none
 	otlp  string // where traces are posted; empty: there are none
 
+	webhookURL  string   // where webhooks are posted; empty: there are none
+	webhookKeys [][]byte // that sign them
+
 	logLevel  slog.Level
 	logFormat string
 
@@ -111,7 +114,7 @@ func readHeartbeat(r *reader, ttl time.Duration) time.Duration {
 
 // readUnused checks what has no effect in this version yet, and refuses what would be expected to have one.
 func readUnused(r *reader) {
-	unsupported := []string{"WEBHOOK_URL", "WEBHOOK_SECRET"}
+	var unsupported []string
 	if r.oneOf("AFTER_LOSS", "open", "closed") == "closed" {
 		unsupported = append(unsupported, "AFTER_LOSS")
 	}

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/presently/presently/webhook"
 )
 
 // readOperation reads what operators use: the address that is theirs alone, where traces go, whether there are rates. It comes after readTokens, which finds out
@@ -12,6 +14,7 @@ import (
 func readOperation(r *reader, c *config) {
 	c.rates = r.oneOf("RATE_LIMIT", "on", "off") == "on"
 	c.otlp = readCollector(r)
+	readWebhook(r, c)
 	if r.isGiven("ADMIN_LISTEN") {
 		c.admin = readAddress(r, "ADMIN_LISTEN", c.development)
 	}
@@ -41,6 +44,31 @@ func readAddress(r *reader, name string, development bool) string {
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// readWebhook reads where webhooks go and what signs them. Neither is repeated: the address may have a password.
+func readWebhook(r *reader, c *config) {
+	switch {
+	case !r.isGiven("WEBHOOK_URL") && !r.isGiven("WEBHOOK_SECRET"):
+		return
+	case !r.isGiven("WEBHOOK_URL"):
+		r.wrong("WEBHOOK_URL", "is needed with %s: both or none", r.source("WEBHOOK_SECRET"))
+		return
+	case !r.isGiven("WEBHOOK_SECRET"):
+		r.wrong("WEBHOOK_SECRET", "is needed with %s: a receiver must tell us from strangers; `openssl rand -base64 32` makes a good one", r.source("WEBHOOK_URL"))
+		return
+	}
+	u, err := url.Parse(r.text("WEBHOOK_URL"))
+	switch {
+	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "", u.Fragment != "":
+		r.wrong("WEBHOOK_URL", "is no address to post to: write it like https://app.example.org/hooks/presence")
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		r.warn("%s is http: what is posted can be read on the way, though not changed", r.source("WEBHOOK_URL"))
+	}
+	c.webhookURL = r.text("WEBHOOK_URL")
+	if c.webhookKeys, err = webhook.ParseSecret(r.text("WEBHOOK_SECRET")); err != nil {
+		r.wrong("WEBHOOK_SECRET", "%v", err)
+	}
 }
 
 // tracesPath is where collectors take traces, beneath their address.

@@ -65,8 +65,8 @@ var settings = []setting{
 	{"Operation", "LOG_FORMAT", "text|json", "text", ""},
 	{"Operation", "ADMIN_LISTEN", "address", "", "a second address, for operators alone: a page, profiles, and the metrics, which then are only there"},
 	{"Operation", "OTLP_ENDPOINT", "url", "", "a collector to which traces go by OTLP over HTTP, such as http://localhost:4318"},
-	{"Operation", "WEBHOOK_URL", "url", "", "where changes are posted; not supported yet"},
-	{"Operation", "WEBHOOK_SECRET", "secret", "", "that signs what is posted; not supported yet"},
+	{"Operation", "WEBHOOK_URL", "url", "", "where what happens to users and rooms is posted; the same on every instance"},
+	{"Operation", "WEBHOOK_SECRET", "secret", "", "that signs what is posted: `openssl rand -base64 32`; two, separated by a blank, while one replaces the other"},
 
 	{clientGroup, "URL", "url", "http://localhost:8080", "where the server is"},
 	{clientGroup, "TOKEN", "token", "", "who asks; better here than as a flag, which everybody on a machine sees"},

@@ -145,7 +145,7 @@ func TestEverythingWrongIsNamedAtOnce(t *testing.T) {
 // An operator who sets what this version does not have must not believe that it works.
 func TestWhatIsNotSupportedYetIsRefused(t *testing.T) {
 	for _, env := range []string{
-		"PRESENTLY_WEBHOOK_URL=https://app.example/hook", "PRESENTLY_WEBHOOK_SECRET=secret", "PRESENTLY_AFTER_LOSS=closed",
+		"PRESENTLY_AFTER_LOSS=closed",
 	} {
 		name, _, _ := strings.Cut(env, "=")
 		_, err := load(t, nil, env)
@@ -154,6 +154,40 @@ func TestWhatIsNotSupportedYetIsRefused(t *testing.T) {
 		}
 	}
 	loadGood(t, "PRESENTLY_AFTER_LOSS=open", "PRESENTLY_RATE_LIMIT=off")
+}
+
+func TestAWebhookNeedsAnAddressAndASecret(t *testing.T) {
+	const url, key = "PRESENTLY_WEBHOOK_URL=", "PRESENTLY_WEBHOOK_SECRET="
+	const good = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	for _, tc := range []struct {
+		environ []string
+		wrong   string // part of the error; empty: there is none
+	}{
+		{[]string{url + "https://app.example/hook", key + good}, ""},
+		{[]string{url + "https://user:hunter2@app.example:8443/hook?a=b", key + good + " " + good}, ""},
+		{[]string{url + "http://127.0.0.1:9000", key + good}, ""},
+		{[]string{url + "https://app.example/hook"}, "PRESENTLY_WEBHOOK_SECRET: is needed with PRESENTLY_WEBHOOK_URL"},
+		{[]string{key + good}, "PRESENTLY_WEBHOOK_URL: is needed with PRESENTLY_WEBHOOK_SECRET"},
+		{[]string{url + "app.example/hook", key + good}, "PRESENTLY_WEBHOOK_URL: is no address"},
+		{[]string{url + "ftp://app.example/hook", key + good}, "PRESENTLY_WEBHOOK_URL: is no address"},
+		{[]string{url + "https://hunter2@:80/", key + good}, "PRESENTLY_WEBHOOK_URL: is no address"},
+		{[]string{url + "https://app.example/hook", key + "hunter2"}, "PRESENTLY_WEBHOOK_SECRET: must be base64"},
+	} {
+		c, err := load(t, nil, tc.environ...)
+		switch {
+		case tc.wrong == "" && (err != nil || c.webhookURL == "" || len(c.webhookKeys) == 0):
+			t.Errorf("%s: %q, %d keys, %v", tc.environ, c.webhookURL, len(c.webhookKeys), err)
+		case tc.wrong != "" && (err == nil || !strings.Contains(err.Error(), tc.wrong) || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), good)):
+			t.Errorf("%s: error = %v", tc.environ, err)
+		}
+	}
+	warned := func(address string) bool {
+		c := loadGood(t, url+address, key+good)
+		return strings.Contains(strings.Join(c.warnings, "\n"), "PRESENTLY_WEBHOOK_URL is http")
+	}
+	if !warned("http://app.example/hook") || warned("http://localhost:9000/hook") || warned("https://app.example/hook") {
+		t.Error("a warning is for http to elsewhere, and for that alone")
+	}
 }
 
 func TestTTLMustExceedTheHeartbeat(t *testing.T) {

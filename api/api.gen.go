@@ -356,6 +356,24 @@ func (e RelationKind) Valid() bool {
 	}
 }
 
+// Defines values for RoomWebhookType.
+const (
+	RoomWebhookTypeRoomOccupied RoomWebhookType = "room.occupied"
+	RoomWebhookTypeRoomVacated  RoomWebhookType = "room.vacated"
+)
+
+// Valid indicates whether the value is a known member of the RoomWebhookType enum.
+func (e RoomWebhookType) Valid() bool {
+	switch e {
+	case RoomWebhookTypeRoomOccupied:
+		return true
+	case RoomWebhookTypeRoomVacated:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SessionState.
 const (
 	SessionStateAway   SessionState = "away"
@@ -374,6 +392,33 @@ func (e SessionState) Valid() bool {
 	case SessionStateDnd:
 		return true
 	case SessionStateOnline:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ShownStatus.
+const (
+	ShownStatusAway    ShownStatus = "away"
+	ShownStatusBusy    ShownStatus = "busy"
+	ShownStatusDnd     ShownStatus = "dnd"
+	ShownStatusOffline ShownStatus = "offline"
+	ShownStatusOnline  ShownStatus = "online"
+)
+
+// Valid indicates whether the value is a known member of the ShownStatus enum.
+func (e ShownStatus) Valid() bool {
+	switch e {
+	case ShownStatusAway:
+		return true
+	case ShownStatusBusy:
+		return true
+	case ShownStatusDnd:
+		return true
+	case ShownStatusOffline:
+		return true
+	case ShownStatusOnline:
 		return true
 	default:
 		return false
@@ -467,6 +512,27 @@ func (e SubscriptionMode) Valid() bool {
 	case SubscriptionModeLive:
 		return true
 	case SubscriptionModeQuiet:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UserWebhookType.
+const (
+	UserWebhookTypeStatusChanged UserWebhookType = "status.changed"
+	UserWebhookTypeUserOffline   UserWebhookType = "user.offline"
+	UserWebhookTypeUserOnline    UserWebhookType = "user.online"
+)
+
+// Valid indicates whether the value is a known member of the UserWebhookType enum.
+func (e UserWebhookType) Valid() bool {
+	switch e {
+	case UserWebhookTypeStatusChanged:
+		return true
+	case UserWebhookTypeUserOffline:
+		return true
+	case UserWebhookTypeUserOnline:
 		return true
 	default:
 		return false
@@ -1159,6 +1225,31 @@ type RoomState struct {
 	Rev Rev `json:"rev"`
 }
 
+// RoomTransition What has become of a room.
+type RoomTransition struct {
+	// Rev The store's time of the transition in microseconds, greater with each of the same user or room. Drop what is not newer than what you have.
+	Rev TransitionRev `json:"rev"`
+
+	// Room Any place where people meet, named by its clients: 1 to 128 characters (code points), all printable and no white space but the
+	// plain blank; not `.` or `..`.
+	Room RoomID `json:"room"`
+}
+
+// RoomWebhook A transition of a room, as it is posted to the operator's backend.
+type RoomWebhook struct {
+	// Data What has become of a room.
+	Data RoomTransition `json:"data"`
+
+	// Timestamp When it was noticed, by the store's clock.
+	Timestamp string `json:"timestamp"`
+
+	// Type `room.occupied`: somebody is there whom everybody may see; `room.vacated`: nobody is any more.
+	Type RoomWebhookType `json:"type"`
+}
+
+// RoomWebhookType `room.occupied`: somebody is there whom everybody may see; `room.vacated`: nobody is any more.
+type RoomWebhookType string
+
 // SelftestEvent One of a few events, sent a second apart.
 type SelftestEvent struct {
 	// N Which one this is, from 1.
@@ -1216,6 +1307,9 @@ type SessionList struct {
 
 // SessionState What a session counts as.
 type SessionState string
+
+// ShownStatus What strangers see a user be.
+type ShownStatus string
 
 // SnapshotEvent How things stand, never a join or a leave. It names every watched user and room, offline and empty ones too. A long one comes
 // in `parts`, and only the last has an `id`.
@@ -1364,6 +1458,9 @@ type TokenExpiringEvent struct {
 	ExpiresAt Time `json:"expiresAt"`
 }
 
+// TransitionRev The store's time of the transition in microseconds, greater with each of the same user or room. Drop what is not newer than what you have.
+type TransitionRev = int64
+
 // TypingEvent Who types in a room, or in one of its threads. It is the whole list, which replaces the one that you had.
 type TypingEvent struct {
 	// Room Any place where people meet, named by its clients: 1 to 128 characters (code points), all printable and no white space but the
@@ -1432,6 +1529,39 @@ type TypistInRoom struct {
 // blank; not `.` or `..`.
 type UserID = string
 
+// UserTransition What has become of a user, as a viewer without any relation to him sees it.
+type UserTransition struct {
+	// Before What strangers see a user be.
+	Before ShownStatus `json:"before"`
+
+	// Rev The store's time of the transition in microseconds, greater with each of the same user or room. Drop what is not newer than what you have.
+	Rev TransitionRev `json:"rev"`
+
+	// Status What strangers see a user be.
+	Status ShownStatus `json:"status"`
+
+	// UserID Whoever a token's `sub` names: 1 to 128 characters (code points), all printable and no white space but the plain
+	// blank; not `.` or `..`.
+	UserID UserID `json:"userId"`
+}
+
+// UserWebhook A transition of a user, as it is posted to the operator's backend.
+type UserWebhook struct {
+	// Data What has become of a user, as a viewer without any relation to him sees it.
+	Data UserTransition `json:"data"`
+
+	// Timestamp When it happened, by the store's clock.
+	Timestamp string `json:"timestamp"`
+
+	// Type `user.online`: he was offline, and is not. `user.offline`: the other way round, once his grace has passed. `status.changed`: he was
+	// and is here, with another status.
+	Type UserWebhookType `json:"type"`
+}
+
+// UserWebhookType `user.online`: he was offline, and is not. `user.offline`: the other way round, once his grace has passed. `status.changed`: he was
+// and is here, with another status.
+type UserWebhookType string
+
 // ViewRule What decided whether the viewer may see that the user is here. `self`: everybody sees himself. `blocked`: the user blocks the viewer.
 // `invisible`: the user hides from everybody. `everyone`, `contacts`, `nobody`: the user's privacy setting `online`.
 type ViewRule string
@@ -1465,6 +1595,15 @@ type SubscriptionIDInPath = SubscriptionID
 // UserIDInPath Whoever a token's `sub` names: 1 to 128 characters (code points), all printable and no white space but the plain
 // blank; not `.` or `..`.
 type UserIDInPath = UserID
+
+// WebhookID defines model for WebhookID.
+type WebhookID = string
+
+// WebhookSignature defines model for WebhookSignature.
+type WebhookSignature = string
+
+// WebhookTimestamp defines model for WebhookTimestamp.
+type WebhookTimestamp = string
 
 // BadParameter An RFC 9457 problem document.
 type BadParameter = Problem
@@ -1656,6 +1795,32 @@ type OpenStreamParams struct {
 	LastEventIDHeader *EventID `json:"Last-Event-ID,omitempty"`
 }
 
+// RoomWebhookParams defines parameters for RoomWebhook.
+type RoomWebhookParams struct {
+	// WebhookID Names the event. It is the same whenever the same event is posted again, so whoever remembers it takes each once.
+	WebhookID WebhookID `json:"webhook-id"`
+
+	// WebhookTimestamp When this was sent, in seconds since 1970. Refuse what is older than some minutes.
+	WebhookTimestamp WebhookTimestamp `json:"webhook-timestamp"`
+
+	// WebhookSignature `v1,` and the HMAC-SHA256, in base64, of id, timestamp and body joined by full stops, as Standard Webhooks has it. With several secrets there are several,
+	// separated by a blank; any that fits will do.
+	WebhookSignature WebhookSignature `json:"webhook-signature"`
+}
+
+// UserWebhookParams defines parameters for UserWebhook.
+type UserWebhookParams struct {
+	// WebhookID Names the event. It is the same whenever the same event is posted again, so whoever remembers it takes each once.
+	WebhookID WebhookID `json:"webhook-id"`
+
+	// WebhookTimestamp When this was sent, in seconds since 1970. Refuse what is older than some minutes.
+	WebhookTimestamp WebhookTimestamp `json:"webhook-timestamp"`
+
+	// WebhookSignature `v1,` and the HMAC-SHA256, in base64, of id, timestamp and body joined by full stops, as Standard Webhooks has it. With several secrets there are several,
+	// separated by a blank; any that fits will do.
+	WebhookSignature WebhookSignature `json:"webhook-signature"`
+}
+
 // SetPresenceJSONRequestBody defines body for SetPresence for application/json ContentType.
 type SetPresenceJSONRequestBody = AdminBeat
 
@@ -1697,6 +1862,12 @@ type CreateSubscriptionJSONRequestBody = SubscriptionRequest
 
 // ChangeSubscriptionJSONRequestBody defines body for ChangeSubscription for application/json ContentType.
 type ChangeSubscriptionJSONRequestBody = SubscriptionChange
+
+// RoomWebhookJSONRequestBody defines body for RoomWebhook for application/json ContentType.
+type RoomWebhookJSONRequestBody = RoomWebhook
+
+// UserWebhookJSONRequestBody defines body for UserWebhook for application/json ContentType.
+type UserWebhookJSONRequestBody = UserWebhook
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -4114,4 +4285,206 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 
 	return r
+}
+
+// WebhookReceiverInterface represents handlers for receiving inbound
+// webhook requests. Each webhook becomes a Handle*Webhook
+// method that the implementation fills in. The caller mounts the per-
+// webhook http.Handler returned by {Op}WebhookHandler at
+// whatever URL path they advertise to senders.
+type WebhookReceiverInterface interface {
+	// Somebody is in a room, or nobody any more
+	// HandleRoomWebhookWebhook handles the POST webhook for room.
+	HandleRoomWebhookWebhook(w http.ResponseWriter, r *http.Request, params RoomWebhookParams)
+	// A user has come, gone, or changed his status
+	// HandleUserWebhookWebhook handles the POST webhook for user.
+	HandleUserWebhookWebhook(w http.ResponseWriter, r *http.Request, params UserWebhookParams)
+}
+
+// WebhookReceiverMiddlewareFunc wraps an http.Handler with cross-
+// cutting behavior (signature verification, logging, rate limiting, ...).
+type WebhookReceiverMiddlewareFunc func(http.Handler) http.Handler
+
+// RoomWebhookWebhookHandler returns the http.Handler for the room webhook.
+// Mount this at the URL path advertised to webhook senders. errHandler
+// may be nil; if so, parameter-binding errors return 400 with the error
+// message. Middlewares are applied in the order provided -- the last
+// argument becomes the outermost wrapper.
+func RoomWebhookWebhookHandler(si WebhookReceiverInterface, errHandler func(w http.ResponseWriter, r *http.Request, err error), middlewares ...WebhookReceiverMiddlewareFunc) http.Handler {
+	if errHandler == nil {
+		errHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	}
+	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var err error
+		_ = err
+
+		// Parameter object where we will unmarshal all parameters from the request.
+		var params RoomWebhookParams
+
+		// ------------- Required header parameter "webhook-id" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-id")]; found {
+			var WebhookID WebhookID
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-id", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-id", valueList[0], &WebhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-id", Err: err})
+				return
+			}
+			params.WebhookID = WebhookID
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-id is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-id", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-timestamp" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-timestamp")]; found {
+			var WebhookTimestamp WebhookTimestamp
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-timestamp", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-timestamp", valueList[0], &WebhookTimestamp, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-timestamp", Err: err})
+				return
+			}
+			params.WebhookTimestamp = WebhookTimestamp
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-timestamp is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-timestamp", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-signature" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-signature")]; found {
+			var WebhookSignature WebhookSignature
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-signature", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-signature", valueList[0], &WebhookSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-signature", Err: err})
+				return
+			}
+			params.WebhookSignature = WebhookSignature
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-signature is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-signature", Err: err})
+			return
+		}
+
+		si.HandleRoomWebhookWebhook(w, r, params)
+	})
+	for _, mw := range middlewares {
+		h = mw(h)
+	}
+	return h
+}
+
+// UserWebhookWebhookHandler returns the http.Handler for the user webhook.
+// Mount this at the URL path advertised to webhook senders. errHandler
+// may be nil; if so, parameter-binding errors return 400 with the error
+// message. Middlewares are applied in the order provided -- the last
+// argument becomes the outermost wrapper.
+func UserWebhookWebhookHandler(si WebhookReceiverInterface, errHandler func(w http.ResponseWriter, r *http.Request, err error), middlewares ...WebhookReceiverMiddlewareFunc) http.Handler {
+	if errHandler == nil {
+		errHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	}
+	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var err error
+		_ = err
+
+		// Parameter object where we will unmarshal all parameters from the request.
+		var params UserWebhookParams
+
+		// ------------- Required header parameter "webhook-id" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-id")]; found {
+			var WebhookID WebhookID
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-id", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-id", valueList[0], &WebhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-id", Err: err})
+				return
+			}
+			params.WebhookID = WebhookID
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-id is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-id", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-timestamp" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-timestamp")]; found {
+			var WebhookTimestamp WebhookTimestamp
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-timestamp", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-timestamp", valueList[0], &WebhookTimestamp, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-timestamp", Err: err})
+				return
+			}
+			params.WebhookTimestamp = WebhookTimestamp
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-timestamp is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-timestamp", Err: err})
+			return
+		}
+
+		// ------------- Required header parameter "webhook-signature" -------------
+		if valueList, found := r.Header[http.CanonicalHeaderKey("webhook-signature")]; found {
+			var WebhookSignature WebhookSignature
+			n := len(valueList)
+			if n != 1 {
+				errHandler(w, r, &TooManyValuesForParamError{ParamName: "webhook-signature", Count: n})
+				return
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-signature", valueList[0], &WebhookSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				errHandler(w, r, &InvalidParamFormatError{ParamName: "webhook-signature", Err: err})
+				return
+			}
+			params.WebhookSignature = WebhookSignature
+
+		} else {
+			err := fmt.Errorf("Header parameter webhook-signature is required, but not found")
+			errHandler(w, r, &RequiredHeaderError{ParamName: "webhook-signature", Err: err})
+			return
+		}
+
+		si.HandleUserWebhookWebhook(w, r, params)
+	})
+	for _, mw := range middlewares {
+		h = mw(h)
+	}
+	return h
 }

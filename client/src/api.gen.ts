@@ -1052,7 +1052,51 @@ export interface paths {
         trace?: never;
     };
 }
-export type webhooks = Record<string, never>;
+export interface webhooks {
+    user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A user has come, gone, or changed his status
+         * @description Where `PRESENTLY_WEBHOOK_URL` is set, each transition is posted there, at least once, and in order for each user. What it tells is what a
+         *     viewer without any relation to the user sees: who becomes invisible, or shows himself to his contacts alone, has gone offline.
+         *
+         *     Any 2xx answer means that it was taken. Everything else, redirects included, is tried again later. See docs/webhooks.md.
+         */
+        post: operations["userWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    room: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Somebody is in a room, or nobody any more
+         * @description As `user`, of a room: the first whom everybody may see there has come, or the last has gone.
+         */
+        post: operations["roomWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
 export interface components {
     schemas: {
         /**
@@ -1838,6 +1882,57 @@ export interface components {
             /** @description What it should be. */
             detail: string;
         };
+        /** @description A transition of a user, as it is posted to the operator's backend. */
+        UserWebhook: {
+            /**
+             * @description `user.online`: he was offline, and is not. `user.offline`: the other way round, once his grace has passed. `status.changed`: he was
+             *     and is here, with another status.
+             * @enum {string}
+             */
+            type: "user.online" | "user.offline" | "status.changed";
+            /**
+             * Format: date-time
+             * @description When it happened, by the store's clock.
+             */
+            timestamp: string;
+            data: components["schemas"]["UserTransition"];
+        };
+        /** @description What has become of a user, as a viewer without any relation to him sees it. */
+        UserTransition: {
+            userId: components["schemas"]["UserID"];
+            status: components["schemas"]["ShownStatus"];
+            before: components["schemas"]["ShownStatus"];
+            rev: components["schemas"]["TransitionRev"];
+        };
+        /** @description A transition of a room, as it is posted to the operator's backend. */
+        RoomWebhook: {
+            /**
+             * @description `room.occupied`: somebody is there whom everybody may see; `room.vacated`: nobody is any more.
+             * @enum {string}
+             */
+            type: "room.occupied" | "room.vacated";
+            /**
+             * Format: date-time
+             * @description When it was noticed, by the store's clock.
+             */
+            timestamp: string;
+            data: components["schemas"]["RoomTransition"];
+        };
+        /** @description What has become of a room. */
+        RoomTransition: {
+            room: components["schemas"]["RoomID"];
+            rev: components["schemas"]["TransitionRev"];
+        };
+        /**
+         * @description What strangers see a user be.
+         * @enum {string}
+         */
+        ShownStatus: "online" | "away" | "busy" | "dnd" | "offline";
+        /**
+         * Format: int64
+         * @description The store's time of the transition in microseconds, greater with each of the same user or room. Drop what is not newer than what you have.
+         */
+        TransitionRev: number;
     };
     responses: {
         /** @description The user as he is now, in his own eyes. */
@@ -2145,6 +2240,22 @@ export interface components {
     };
     parameters: {
         /**
+         * @description Names the event. It is the same whenever the same event is posted again, so whoever remembers it takes each once.
+         * @example msg_3_1795340465001000_1795340465001-0
+         */
+        WebhookID: string;
+        /**
+         * @description When this was sent, in seconds since 1970. Refuse what is older than some minutes.
+         * @example 1795340465
+         */
+        WebhookTimestamp: string;
+        /**
+         * @description `v1,` and the HMAC-SHA256, in base64, of id, timestamp and body joined by full stops, as Standard Webhooks has it. With several secrets there are several,
+         *     separated by a blank; any that fits will do.
+         * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+         */
+        WebhookSignature: string;
+        /**
          * @description The user, percent-encoded where need be; decoded exactly once.
          * @example ada
          */
@@ -2338,6 +2449,12 @@ export type ProblemEvent = components['schemas']['ProblemEvent'];
 export type ProblemCode = components['schemas']['ProblemCode'];
 export type Problem = components['schemas']['Problem'];
 export type FieldError = components['schemas']['FieldError'];
+export type UserWebhook = components['schemas']['UserWebhook'];
+export type UserTransition = components['schemas']['UserTransition'];
+export type RoomWebhook = components['schemas']['RoomWebhook'];
+export type RoomTransition = components['schemas']['RoomTransition'];
+export type ShownStatus = components['schemas']['ShownStatus'];
+export type TransitionRev = components['schemas']['TransitionRev'];
 export type ResponseOwnPresence = components['responses']['OwnPresence'];
 export type ResponseOwnPrivacy = components['responses']['OwnPrivacy'];
 export type ResponsePresences = components['responses']['Presences'];
@@ -2364,6 +2481,9 @@ export type ResponseTooManyStreams = components['responses']['TooManyStreams'];
 export type ResponseInternal = components['responses']['Internal'];
 export type ResponseNotReady = components['responses']['NotReady'];
 export type ResponseUnavailable = components['responses']['Unavailable'];
+export type ParameterWebhookId = components['parameters']['WebhookID'];
+export type ParameterWebhookTimestamp = components['parameters']['WebhookTimestamp'];
+export type ParameterWebhookSignature = components['parameters']['WebhookSignature'];
 export type ParameterUserIdInPath = components['parameters']['UserIDInPath'];
 export type ParameterSessionIdInPath = components['parameters']['SessionIDInPath'];
 export type ParameterRoomInPath = components['parameters']['RoomInPath'];
@@ -3928,6 +4048,106 @@ export interface operations {
         requestBody?: never;
         responses: {
             200: components["responses"]["Page"];
+        };
+    };
+    userWebhook: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description Names the event. It is the same whenever the same event is posted again, so whoever remembers it takes each once.
+                 * @example msg_3_1795340465001000_1795340465001-0
+                 */
+                "webhook-id": components["parameters"]["WebhookID"];
+                /**
+                 * @description When this was sent, in seconds since 1970. Refuse what is older than some minutes.
+                 * @example 1795340465
+                 */
+                "webhook-timestamp": components["parameters"]["WebhookTimestamp"];
+                /**
+                 * @description `v1,` and the HMAC-SHA256, in base64, of id, timestamp and body joined by full stops, as Standard Webhooks has it. With several secrets there are several,
+                 *     separated by a blank; any that fits will do.
+                 * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                 */
+                "webhook-signature": components["parameters"]["WebhookSignature"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "type": "user.online",
+                 *       "timestamp": "2026-11-22T09:41:05.001Z",
+                 *       "data": {
+                 *         "userId": "ada",
+                 *         "status": "online",
+                 *         "before": "offline",
+                 *         "rev": 1795340465001000
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["UserWebhook"];
+            };
+        };
+        responses: {
+            /** @description It was taken. The body is not read. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    roomWebhook: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description Names the event. It is the same whenever the same event is posted again, so whoever remembers it takes each once.
+                 * @example msg_3_1795340465001000_1795340465001-0
+                 */
+                "webhook-id": components["parameters"]["WebhookID"];
+                /**
+                 * @description When this was sent, in seconds since 1970. Refuse what is older than some minutes.
+                 * @example 1795340465
+                 */
+                "webhook-timestamp": components["parameters"]["WebhookTimestamp"];
+                /**
+                 * @description `v1,` and the HMAC-SHA256, in base64, of id, timestamp and body joined by full stops, as Standard Webhooks has it. With several secrets there are several,
+                 *     separated by a blank; any that fits will do.
+                 * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                 */
+                "webhook-signature": components["parameters"]["WebhookSignature"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "type": "room.occupied",
+                 *       "timestamp": "2026-11-22T09:41:05.001Z",
+                 *       "data": {
+                 *         "room": "lobby",
+                 *         "rev": 1795340465001000
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["RoomWebhook"];
+            };
+        };
+        responses: {
+            /** @description It was taken. The body is not read. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
         };
     };
 }

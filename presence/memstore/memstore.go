@@ -19,6 +19,8 @@ import (
 type Options struct {
 	TTL   time.Duration // length of a hold
 	Sweep time.Duration // how often lapsed sessions are looked for
+	// Outbox is how many notes are kept for whoever delivers them; 0: none.
+	Outbox int
 
 	Panics *presence.Panics // hears of those of a sweep
 }
@@ -49,6 +51,7 @@ type Store struct {
 	counted       map[string][]counted // by user, those made longest ago first
 	revoked       map[string]time.Time // before when, by user
 	streams       map[string]streams   // by instance
+	outbox        outbox
 }
 
 // user is a record with what nobody but the store needs to know.
@@ -81,6 +84,7 @@ func New(opts Options) *Store {
 	s := &Store{
 		opts: opts, users: map[string]*user{}, feed: deaf{}, secret: make([]byte, 32),
 		rooms: map[string]*room{}, subscriptions: map[string]presence.Subscription{}, counted: map[string][]counted{}, revoked: map[string]time.Time{}, streams: map[string]streams{},
+		outbox: newOutbox(),
 	}
 	rand.Read(s.secret)
 	s.head.Epoch = time.Now().UnixMicro()
@@ -196,7 +200,11 @@ func (w *write) commit(cause presence.Cause) {
 		return
 	}
 	w.bring()
-	w.store.announce(presence.Change{Version: w.version, Cause: cause, User: w.user.record.User, Facts: w.facts})
+	c := presence.Change{Version: w.version, Cause: cause, User: w.user.record.User, Facts: w.facts}
+	w.store.announce(c)
+	if w.store.opts.Outbox > 0 {
+		w.note(c)
+	}
 }
 
 // announce numbers a change and tells the feed.

@@ -104,12 +104,16 @@ func BenchmarkAmend(b *testing.B) {
 	}
 }
 
-// What it costs Redis when a session begins and ends, by the number of rooms that it is in meanwhile.
+// What it costs Redis when a session begins and ends, by the number of rooms that it is in meanwhile, without and with an outbox (from which nothing is taken).
 func BenchmarkComeAndGo(b *testing.B) {
-	for _, n := range []int{0, 1, 10} {
-		b.Run(fmt.Sprint(n, " rooms"), func(b *testing.B) {
+	for _, c := range []struct{ n, outbox int }{{0, 0}, {1, 0}, {10, 0}, {0, 10_000}, {1, 10_000}, {10, 10_000}} {
+		n, name := c.n, fmt.Sprint(c.n, " rooms")
+		if c.outbox > 0 {
+			name += ", outbox"
+		}
+		b.Run(name, func(b *testing.B) {
 			server := redistest.Start(b)
-			s := open(b, server.URL(), Options{TTL: 90 * time.Second})
+			s := open(b, server.URL(), Options{TTL: 90 * time.Second, Outbox: c.outbox})
 			defer s.Close()
 			rooms := make([]string, n)
 			for i := range rooms {

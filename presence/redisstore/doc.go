@@ -19,6 +19,7 @@
 //	presently:{16.3}:revoked    sorted set: users whose tokens have been revoked, by the moment before which
 //	presently:{16.3}:lane       channel: changes, changes of subscriptions, revocations and beacons
 //	presently:{16.0}:streams    how many streams each instance has open, and when it said so; only there
+//	presently:{16.3}:outbox…    where webhooks are configured: what is to be told of the partition's users and rooms (lua/outbox.lua)
 //	presently:secret            the secret that all instances share
 //
 // Whatever changes facts is a script (lua/), which announces on the lane what it did, in the same step.
@@ -50,6 +51,13 @@
 // session) also moves him in the index of his partition, so the index cannot drift from the facts, and nothing has to be handed from one
 // partition to another. It has no deadlines: it ends with sessions. Who hides from everybody is not in it, and moves nothing there. A read asks all
 // partitions in one pipeline of plain commands; what it names is as of one moment in each, but not over all.
+//
+// # The outbox
+//
+// Where webhooks are configured, the script that changes how a user is also appends to a stream what his status is made of since. What is told is worked out from
+// that alone, by the one who holds the partition's lease: each write of his is refused once it is another's. Rooms lie in many partitions, so scripts only note that the first has
+// come into a room of theirs, or the last has gone; who reads the note looks at all partitions, and says in that of the room's name what has become of it.
+// See docs/decisions/0013-one-deliverer-a-partition.md.
 //
 // # Silence
 //

@@ -62,6 +62,17 @@ func (p *partition) revoked() string { return p.prefix + "revoked" }
 // streams is the hash of how many streams each instance has. It is one for all, in the first partition.
 func (p *partition) streams() string { return p.prefix + "streams" }
 
+// outbox is the stream of notes that are not done with, or, by name, one of the keys beside it: see lua/outbox.lua.
+func (p *partition) outbox(name string) string {
+	if name == "" {
+		return p.prefix + "outbox"
+	}
+	return p.prefix + "outbox:" + name
+}
+
+// deliverers is the hash of who works on outboxes. It is one for all, in the first partition.
+func (p *partition) deliverers() string { return p.prefix + "outbox:deliverers" }
+
 // member is a session's name in beats and left.
 func member(says, session, user string) string { return says + session + ":" + user }
 

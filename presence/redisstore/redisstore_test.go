@@ -49,7 +49,7 @@ func turn(t testing.TB, admin *redis.Client, feed presence.Feed) (c *turned, sto
 	if err := c.admin.FlushAll(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	c.Store = dial(t, c.url(), Options{Partitions: 4, TTL: storetest.TTL, Sweep: time.Hour, time: turnedClock})
+	c.Store = dial(t, c.url(), Options{Partitions: 4, TTL: storetest.TTL, Sweep: time.Hour, Outbox: storetest.Outbox, time: turnedClock})
 	c.freeze(c.Store)
 	c.set()
 	ear := newAttentive(feed)

@@ -6,6 +6,8 @@ import (
 	"embed"
 	"encoding/hex"
 	"errors"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -25,13 +27,19 @@ type script struct {
 // scripts are those of lua/, each named after its file.
 type scripts struct {
 	beat, leave, end, amend, sweep, beacon, lookup, sessions, recall, subscription, resubscribe, revoke, streams *script
+	tenure, notes, finish, occupy, settled                                                                       *script // of the outbox
 }
 
 // loadScripts reads the scripts, which tell the time by clock: clock.lua, or a test's own. What few need comes to those alone: each
-// function of Lua costs a run 0.1 µs, called or not.
-func loadScripts(clock string) scripts {
+// function of Lua costs a run 0.1 µs, called or not. With an outbox, those that change users put notes into it; without, they are the poorer by all of that.
+func loadScripts(clock string, outbox int) scripts {
+	box := "local OUTBOX = " + strconv.Itoa(outbox) + "\n" + source("outbox")
 	load := func(name string, parts ...string) *script {
 		src := clock + "\n" + source("prelude")
+		if changing := slices.Contains(parts, "rooms"); outbox > 0 && changing || slices.Contains(parts, "outbox") {
+			src += "\n" + box
+		}
+		parts = slices.DeleteFunc(parts, func(part string) bool { return part == "outbox" })
 		for _, part := range append(parts, name) {
 			src += "\n" + source(part)
 		}
@@ -43,6 +51,8 @@ func loadScripts(clock string) scripts {
 		amend: load("amend", "rooms", "unsettle"), sweep: load("sweep", "rooms", "ending"), beacon: load("beacon"), lookup: load("lookup"), sessions: load("sessions"),
 		recall: load("recall", "rooms", "ending", "unsettle"), subscription: load("subscription"), resubscribe: load("resubscribe"),
 		revoke: load("revoke"), streams: load("streams"),
+		tenure: load("tenure", "outbox"), notes: load("notes", "outbox"), finish: load("finish", "outbox"), occupy: load("occupy", "outbox"),
+		settled: load("settled", "outbox"),
 	}
 }
 

@@ -27,6 +27,9 @@ type Options struct {
 	TTL time.Duration
 	// Logger hears of outages; slog.Default by default.
 	Logger *slog.Logger
+	// Outbox is how many notes a partition keeps for whoever delivers them (presence.Outbox); 0: none, and changes cost what they cost without. Where
+	// one instance has one, all must: a change that comes through another is not noted.
+	Outbox int
 	// Panics hears of those of the store's own goroutines, which go on.
 	Panics *presence.Panics
 
@@ -87,7 +90,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 		o.time = redisTime
 	}
 	s := &Store{
-		opts: o, target: t, client: t.dial(), scripts: loadScripts(o.time.lua), numbers: newNumbers(), lasting: newNumbers(),
+		opts: o, target: t, client: t.dial(), scripts: loadScripts(o.time.lua, o.Outbox), numbers: newNumbers(), lasting: newNumbers(),
 		local:    localMicros,
 		thorough: func() bool { return rand.Uint32N(thoroughEvery) == 0 },
 		memory:   newMemory(o.Partitions, o.TTL), recaller: newRecaller(),

@@ -249,6 +249,7 @@ func play(t testing.TB, fx Fixture, steps []step) []string {
 		fx.Tick()
 		tl.listen()
 		tl.look(players)
+		tl.announced(players)
 	}
 	return tl.lines
 }
@@ -256,7 +257,7 @@ func play(t testing.TB, fx Fixture, steps []step) []string {
 // WithMemstore runs f with a memstore on virtual time.
 func WithMemstore(t *testing.T, f func(t *testing.T, fx Fixture)) {
 	synctest.Test(t, func(t *testing.T) {
-		s := memstore.New(memstore.Options{TTL: TTL, Sweep: Sweep})
+		s := memstore.New(memstore.Options{TTL: TTL, Sweep: Sweep, Outbox: Outbox})
 		heard := NewRecorder()
 		go s.Run(t.Context(), heard) //nolint:errcheck // ends with the test
 		time.Sleep(Sweep / 2)

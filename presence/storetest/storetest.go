@@ -21,11 +21,14 @@ const (
 	TTL   = 9 * time.Second
 	Grace = 4 * time.Second
 	Sweep = time.Second
+
+	// Outbox is how many notes a lane of the store keeps.
+	Outbox = 200
 )
 
 // Fixture is a store under test whose clock the test can turn.
 type Fixture struct {
-	Store presence.Store
+	Store presence.Store // and a presence.Outbox
 
 	// Heard is the feed that the store's Run was given.
 	Heard *Recorder
@@ -119,6 +122,7 @@ type teller struct {
 	folds map[string]presence.Record // what the changes alone make of each user
 	last  map[string]presence.Record // what was read of each user at the last look
 	since presence.Version           // a moment between the last look and what came after it
+	told  announced
 }
 
 // stranger is a viewer to whom nobody has a relation.
@@ -131,7 +135,7 @@ func newTeller(t testing.TB, fx Fixture, users []string) *teller {
 		t.Fatal(err)
 	}
 	tl := &teller{
-		t: t, fx: fx, start: records[0].AsOf.Time(), folds: map[string]presence.Record{}, last: map[string]presence.Record{},
+		t: t, fx: fx, start: records[0].AsOf.Time(), folds: map[string]presence.Record{}, last: map[string]presence.Record{}, told: announced{},
 	}
 	for _, r := range records {
 		tl.folds[r.User] = r

@@ -66,11 +66,15 @@ local function announce(kind, version, what)
   redis.call('PUBLISH', LANE, table.concat({'1', kind, int(epoch), int(seq), version, what}, '\n'))
 end
 
+-- Where webhooks are configured, outbox.lua says how changes are noted for them, and rooms touched. Else nothing is.
+local note, touch
+
 -- Announces a change together with making it. keys are those of the user's that it has written: each tells in v the version of its last
 -- change, by which amend knows that nothing has come between.
 local function publish(keys, version, cause, user, facts)
   for i = 1, #keys do redis.call('HSET', keys[i], 'v', version) end
   announce('c', version, table.concat({cause, user, table.concat(facts, '\n')}, '\n'))
+  if note then note(version, cause, user, facts) end
 end
 
 -- Tells how far the lane is and what time it is there. All later changes have a greater version than the one that it tells.

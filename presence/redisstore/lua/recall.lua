@@ -186,7 +186,7 @@ for entry in pairs(after) do come[#come + 1] = entry end -- all of them, in case
 for entry in pairs(before) do
   if not after[entry] then go[#go + 1] = entry end
 end
-reindex(user, version, come, go)
+reindex(user, version, come, go, true)
 publish(keys, version, 'recall', user, lines)
 if wrote[u] then keep(u, kept) end
 return answer('recalled')

@@ -62,13 +62,14 @@ local function in_parts(command, key, args)
   end
 end
 
--- Brings the index of rooms in line with where the user is, by the entries that come and those that go.
-local function reindex(user, version, come, go)
+-- Brings the index of rooms in line with where the user is, by the entries that come and those that go. back: he was there, and had been lost.
+local function reindex(user, version, come, go, back)
   local args = {}
   for i = 1, #come do
     local n, room = #args, string.match(come[i], '^u([^\n]+)')
     args[n + 1], args[n + 2] = '0', come[i]
     if room then args[n + 3], args[n + 4] = '0', 'r' .. room end
+    if room and touch and not redis.call('ZSCORE', ROOMS, 'r' .. room) then touch(room, version, back) end
   end
   in_parts('ZADD', ROOMS, args)
   in_parts('ZREM', ROOMS, go)
@@ -79,6 +80,7 @@ local function reindex(user, version, come, go)
     if kind then noted[room] = true end
     if kind == 'u' and redis.call('ZLEXCOUNT', ROOMS, '[u' .. room .. '\n', '(u' .. room .. '\v') == 0 then
       redis.call('ZREM', ROOMS, 'r' .. room)
+      if touch then touch(room, version, back) end
     end
   end
 end

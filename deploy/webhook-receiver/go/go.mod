@@ -1,0 +1,3 @@
+module github.com/presently/presently/deploy/webhook-receiver/go
+
+go 1.24
