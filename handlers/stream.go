@@ -47,6 +47,7 @@ func (s *Server) OpenStream(w http.ResponseWriter, r *http.Request, params api.O
 		return
 	}
 	defer leave()
+	sse.LimitBuffer(r.Context())
 	if err := s.stream(w, r, o); err != nil {
 		s.fail(w, r, err)
 	}
@@ -151,6 +152,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening) error
 
 // begin has a stream watch what it was opened for, and finds out what has changed since its reader was here last.
 func (s *Server) begin(ctx context.Context, v *viewing, o opening, b *beginning) error {
+	s.listenFirst(ctx)
 	err := v.watchUsers(ctx, o.users, func(e *presence.Entry) {
 		b.resumed = b.resumed && e.Record.Head.Epoch < int64(b.since) // else the store has lost data since
 	})
@@ -172,6 +174,23 @@ func (s *Server) begin(ctx context.Context, v *viewing, o opening, b *beginning)
 	b.rooms, err = s.roomsChangedSince(ctx, v, b.since)
 	return err
 }
+
+// listenFirst gives an instance that has just started time for the first beacons: without them the snapshot could have no id, and a
+// reader who is cut off at once could not resume.
+func (s *Server) listenFirst(ctx context.Context) {
+	if s.listening() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, firstBeacons)
+	defer cancel()
+	select {
+	case <-s.board.Listening():
+	case <-ctx.Done():
+	}
+}
+
+// firstBeacons is how long a stream waits for the first of them at most. They come twice a second.
+const firstBeacons = time.Second
 
 // beginning is how a stream begins: from a moment that its reader has seen already, or anew.
 type beginning struct {
@@ -230,20 +249,25 @@ func retryDelay() time.Duration { return 2*time.Second + rand.N(3*time.Second) }
 
 // endInTime sees to it that a stream ends before its token does, and not later than its age allows.
 func (s *Server) endInTime(stream *sse.Stream, tokenEnds time.Time) *ending {
-	e := &ending{stream: stream}
-	e.age = time.AfterFunc(jitter(s.opts.StreamMaxAge, maxAgeJitter), func() { stream.End(reconnect(api.ReconnectReasonMaxAge, 0)) })
+	e := &ending{stream: stream, isolate: s.feed.isolate}
+	e.age = e.after(jitter(s.opts.StreamMaxAge, maxAgeJitter), func() { stream.End(reconnect(api.ReconnectReasonMaxAge, 0)) })
 	e.set(tokenEnds)
 	return e
 }
 
 // ending ends one stream.
 type ending struct {
-	stream *sse.Stream
-	age    *time.Timer
+	stream  *sse.Stream
+	isolate func(*sse.Stream, func())
+	age     *time.Timer
 
 	mu           sync.Mutex // guards what follows
 	expires      time.Time
 	warning, end *time.Timer
+}
+
+func (e *ending) after(d time.Duration, do func()) *time.Timer {
+	return time.AfterFunc(d, func() { e.isolate(e.stream, do) })
 }
 
 // set makes the stream end with a token that ends then.
@@ -259,10 +283,10 @@ func (e *ending) set(expires time.Time) {
 	}
 	e.expires = expires
 	left := time.Until(expires)
-	e.warning = time.AfterFunc(max(0, left-expiryWarning), func() {
+	e.warning = e.after(max(0, left-expiryWarning), func() {
 		e.stream.Send(sse.Event{Name: "tokenExpiring", Data: encode(api.TokenExpiringEvent{ExpiresAt: formatTime(expires)})})
 	})
-	e.end = time.AfterFunc(left, func() { e.stream.End(reconnect(api.ReconnectReasonTokenExpired, 0)) })
+	e.end = e.after(left, func() { e.stream.End(reconnect(api.ReconnectReasonTokenExpired, 0)) })
 }
 
 func (e *ending) stop() {

@@ -55,7 +55,7 @@ func (s *Server) subscribe(ctx context.Context, who Identity, wanted api.Subscri
 		sub.Ticket, err = s.newTicket(ctx, sub.ID)
 	}
 	if err == nil {
-		sub.Version, err = s.tracker.PutSubscription(ctx, sub)
+		sub, err = s.tracker.Subscribe(ctx, sub, s.board.Clock())
 	}
 	return sub, err
 }
@@ -110,8 +110,7 @@ func tooMany(pointer string, n, most int) error {
 // EndSubscription implements DELETE /v1/subscriptions/{id}.
 func (s *Server) EndSubscription(w http.ResponseWriter, r *http.Request, id api.SubscriptionIDInPath) {
 	_, err := s.amendSubscription(r, id, func(sub presence.Subscription) (presence.Subscription, error) {
-		// Nothing remains but that there was one, and that for a while from now.
-		return presence.Subscription{ID: sub.ID, User: sub.User, Ended: true, Expires: s.board.Clock().Truncate(time.Millisecond), Version: sub.Version}, nil
+		return sub.EndedAt(s.board.Clock()), nil
 	})
 	if err != nil {
 		s.fail(w, r, err)

@@ -395,6 +395,33 @@ func TestLittleIsKeptOfWhatHasEndedAndNotForLong(t *testing.T) {
 }
 
 // Whether somebody else has such a subscription, or had one, cannot be told.
+// A page that crashes leaves its subscription behind. However many do, their user is never locked out, and what he makes the store keep is bounded.
+func TestOfTooManySubscriptionsTheOldestEnds(t *testing.T) {
+	inWorld(t, func(w *world) {
+		first := w.subscribe("ada", `{"users":["ben"]}`)
+		stream := w.follow(first)
+		stream.started()
+		other := w.subscribe("ben", `{"users":["ada"]}`)
+		second := w.subscribe("ada", `{"users":["ben"]}`)
+		for range 98 {
+			w.subscribe("ada", `{"users":["ben"]}`)
+		}
+		if r := w.onSubscription("ada", "GET", first.ID, "", ""); r.status != http.StatusOK {
+			w.Errorf("of a hundred the first is gone: %d %s", r.status, r.body)
+		}
+		w.subscribe("ada", `{"users":["ben"]}`)
+		w.wantProblem(w.onSubscription("ada", "GET", first.ID, "", ""), http.StatusGone, api.ProblemCodeSubscriptionGone)
+		if p := decodeEvent[api.Problem](stream, stream.next("problem")); p.Code != api.ProblemCodeSubscriptionGone {
+			w.Errorf("its stream ends with %s", p.Code)
+		}
+		for _, sub := range []struct{ user, id string }{{"ada", second.ID}, {"ben", other.ID}} {
+			if r := w.onSubscription(sub.user, "GET", sub.id, "", ""); r.status != http.StatusOK {
+				w.Errorf("%s's is gone too: %d %s", sub.user, r.status, r.body)
+			}
+		}
+	})
+}
+
 func TestAnothersSubscriptionLooksLikeAnUnknownOne(t *testing.T) {
 	inWorld(t, func(w *world) {
 		live := w.subscribe("ada", `{"users":["ben"]}`).ID
