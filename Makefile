@@ -100,6 +100,10 @@ SOAK    := .cache/soak
 browser: setup ## run the stories of real people in a real Chromium; make test does so, too
 	cd e2e/browser && npm ci --no-audit --no-fund && npm test
 
+.PHONY: browser-firefox
+browser-firefox: ## run some of them in Debian's Firefox (firefox-esr must be installed)
+	cd e2e/browser && npm ci --no-audit --no-fund && npm run -s firefox
+
 .PHONY: faults
 faults: setup ## break everything once, each in its short form, under the checker of e2e/chaos: five minutes
 	@# Without the race detector and after all other tests: they would take the time that faults are measured in.

@@ -118,11 +118,11 @@ export function createHeart(api: Api, timers: Timers, facts: () => Facts, done: 
       heart.stop()
       const body = heart.session.leaveToken
       if (!body) return
-      heart.session.leaveToken = undefined
       const url = api.base + '/v1/presence/leave'
       // As text, for which no browser asks the server's leave first. A beacon only where fetch cannot outlive the page: blockers like to drop beacons.
       if ('keepalive' in Request.prototype) api.fetch(url, { method: 'POST', body, keepalive: true }).catch(() => {})
       else navigator.sendBeacon(url, body)
+      heart.session.leaveToken = undefined
     },
   }
   return heart

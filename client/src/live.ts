@@ -386,9 +386,10 @@ export function createLive(host: Host) {
         },
         hide(persisted) {
           if (!open || paused) return
-          paused = true
           // A page that may come back goes on with its session then.
           stop('suspended', !persisted)
+          // Not before: if that is cut off, there is another chance.
+          paused = true
         },
         show,
         wake,

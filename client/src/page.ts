@@ -3,7 +3,7 @@
 export interface PageHandlers {
   /** It was hidden or shown. */
   visibility(hidden: boolean): void
-  /** It ends, or sleeps; `persisted`: it may come back as it is. */
+  /** It ends, or sleeps; `persisted`: it may come back as it is. Told more than once, it is to do what is left to do. */
   hide(persisted: boolean): void
   /** It is back. */
   show(): void
@@ -27,7 +27,8 @@ export function watchPage(handlers: PageHandlers): () => void {
   on(document, 'visibilitychange', () => handlers.visibility(isHidden()))
   on(document, 'freeze', () => handlers.hide(true))
   on(document, 'resume', () => handlers.show())
-  on(window, 'pagehide', (event) => handlers.hide((event as PageTransitionEvent).persisted))
+  // Twice, for when Firefox closes a page it may cut off the script that runs just then, and runs the next.
+  for (let i = 0; i < 2; i++) on(window, 'pagehide', (event) => handlers.hide((event as PageTransitionEvent).persisted))
   on(window, 'pageshow', () => handlers.show())
   on(window, 'online', () => handlers.wake())
   on(window, 'focus', () => handlers.wake())

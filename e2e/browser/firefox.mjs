@@ -8,7 +8,8 @@ import { compare, insaneStreams, joinIn, startPages } from './pages.mjs'
 import { build, cleanUp, PATIENCE, SECRET, startServer, token, until } from './server.mjs'
 
 const executablePath = ['/usr/bin/firefox-esr', '/usr/bin/firefox'].find(existsSync)
-const STREAMS = insaneStreams(150)
+// Firefox (153) drops NUL from data, and forgets the id of an event that has no data. The standard does neither.
+const STREAMS = insaneStreams(150, /\0|^id/)
 const SHORT = { TTL: '3s', HEARTBEAT: '1s', GRACE: '500ms' }
 
 let browser, pages
@@ -31,7 +32,8 @@ function story(name, settings, tell) {
     const contexts = []
     const wrong = []
     const newPage = async (context) => {
-      const page = await context.newPage()
+      // A window for each, since of the tabs of a window only one is visible, and a hidden one is quiet.
+      const page = await context.newPage({ type: 'window' })
       page.setDefaultTimeout(PATIENCE)
       page.on('pageerror', (error) => wrong.push(String(error)))
       page.on('console', (message) => message.type() === 'error' && !OUTAGE.some((one) => one.test(message.text())) && wrong.push(message.text()))
@@ -45,7 +47,7 @@ function story(name, settings, tell) {
     const open = async (as, context) => {
       const page = await newPage(context ?? (await someone()))
       await page.goto(`${server.url}/?as=${as}`)
-      await page.waitForSelector('#connection[data-status=live]')
+      await comes(page, () => !!document.querySelector('#connection[data-status=live]'))
       return page
     }
     const restart = async () => {
@@ -62,7 +64,10 @@ function story(name, settings, tell) {
   })
 }
 
-const shows = (page, user, status, list = 'here') => page.waitForSelector(`#${list} .person[data-user=${user}][data-status=${status}][data-stale=false]`)
+// Asked from here, again and again: what waits within a page depends on its frames, and on whose window is in front.
+const comes = (page, what, ...more) => until(`${what} in ${page.url()}`, () => page.evaluate(what, ...more))
+const shows = (page, user, status, list = 'here', stale = false) =>
+  comes(page, (selector) => !!document.querySelector(selector), `#${list} .person[data-user=${user}][data-status=${status}][data-stale="${stale}"]`)
 const choose = (page, value) => page.$eval(`input[name=status][value=${value}]`, (radio) => radio.click())
 
 describe('Firefox', () => {
@@ -71,9 +76,9 @@ describe('Firefox', () => {
     const ben = await open('ben')
     await Promise.all([shows(ada, 'ben', 'online'), shows(ben, 'ada', 'online')])
     await ben.type('#pad', 'hello')
-    await ada.waitForFunction(() => document.querySelector('#typing-text').textContent === 'Ben is typing…')
+    await comes(ada, () => document.querySelector('#typing-text').textContent === 'Ben is typing…')
     await ben.$eval('#pad', (pad) => pad.blur())
-    await ada.waitForFunction(() => document.querySelector('#typing-text').textContent === '')
+    await comes(ada, () => document.querySelector('#typing-text').textContent === '')
     await choose(ben, 'busy')
     await shows(ada, 'ben', 'busy')
     // Leaving by a keepalive fetch: sooner than a session is believed, which is 90 s.
@@ -101,7 +106,7 @@ describe('Firefox', () => {
     await open('ben')
     await shows(ada, 'ben', 'online')
     const start = await restart()
-    await ada.waitForSelector('#here .person[data-user=ben][data-status=online][data-stale=true]')
+    await shows(ada, 'ben', 'online', 'here', true)
     await start()
     await shows(ada, 'ben', 'online')
   })
@@ -111,11 +116,11 @@ describe('Firefox', () => {
       const [ada, ben] = await Promise.all([['ada', 'ben'], ['ben', 'ada']].map(async ([user, other]) => {
         const page = await newPage(await someone())
         await page.goto(pages.url)
-        await page.waitForFunction(() => globalThis.presently)
+        await comes(page, () => !!globalThis.presently)
         await page.evaluate(joinIn, { url, token: token(user), watched: [other], native })
         return page
       }))
-      const is = (page, user, status) => page.waitForFunction((user, status) => globalThis.client.getPresence(user)?.status === status, {}, user, status)
+      const is = (page, user, status) => comes(page, (user, status) => globalThis.client.getPresence(user)?.status === status, user, status)
       await Promise.all([is(ada, 'ben', 'online'), is(ben, 'ada', 'online')])
       await ben.evaluate(() => globalThis.client.setStatus('dnd').then(() => {}))
       await is(ada, 'ben', 'dnd')
@@ -126,7 +131,7 @@ describe('Firefox', () => {
   story('the parser says what EventSource says, on streams that are far from sane', {}, async ({ someone, newPage, t }) => {
     const page = await newPage(await someone())
     await page.goto(pages.url)
-    await page.waitForFunction(() => globalThis.presently)
+    await comes(page, () => !!globalThis.presently)
     const { events, differ } = await page.evaluate(compare, STREAMS.length)
     t.diagnostic(`${STREAMS.length} streams, ${events} events, ${differ.length} differ`)
     assert.deepEqual(differ.map((each) => ({ ...each, stream: STREAMS[each.n].toString() })), [])

@@ -32,7 +32,7 @@ export const fetchStream: Transport = async ({ url, lastEventId, signal, fetch, 
   })
   if (response.status !== 200) throw await refusal(response)
   const body = response.body
-  if (!body || !/^text\/event-stream\b/i.test(response.headers.get('Content-Type') ?? '')) {
+  if (!body || !/^text\/event-stream *(;|$)/i.test(response.headers.get('Content-Type') ?? '')) {
     void body?.cancel().catch(() => {})
     // A captive portal's page, mostly.
     throw new PresenceError('this is no event stream')
