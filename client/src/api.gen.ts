@@ -1824,7 +1824,10 @@ export interface components {
             code: components["schemas"]["ProblemCode"];
             /** @description Names the request in the server's log. */
             requestId: string;
-            /** @description With `validation_failed`, every field or parameter at fault. */
+            /**
+             * @description With `validation_failed`, every field or parameter at fault; with `room_not_granted`, every room that is not granted, where the request
+             *     names it, or where a renewed subscription does.
+             */
             errors?: components["schemas"]["FieldError"][];
             /** @description Only in the event `problem`; true where coming back is pointless. */
             final?: boolean;

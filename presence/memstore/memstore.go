@@ -19,6 +19,8 @@ import (
 type Options struct {
 	TTL   time.Duration // length of a hold
 	Sweep time.Duration // how often lapsed sessions are looked for
+
+	Panics *presence.Panics // hears of those of a sweep
 }
 
 const (
@@ -34,6 +36,7 @@ type Store struct {
 
 	mu      sync.Mutex // guards what follows
 	feed    presence.Feed
+	ran     bool // Run has run before
 	users   map[string]*user
 	live    deadlines // all live sessions
 	head    presence.Head
@@ -212,6 +215,8 @@ func wire(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
 // purge forgets users of whom nothing is left but an old last-seen time, and what else is long over.
 func (s *Store) purge() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.forgetGone()
 	s.forgetSubscriptions()
 	now := time.Now()
