@@ -1,7 +1,11 @@
 package e2e
 
 import (
+	"fmt"
 	"net"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -109,5 +113,45 @@ func TestATokenFromTheCommandLineIsBelieved(t *testing.T) {
 	ada := &person{at: i, user: "ada", token: strings.TrimSpace(stdout)}
 	if got := ada.beat("session-1").Presence; got.UserID != "ada" || got.Profile == nil || *got.Profile.Name != "Ada" {
 		t.Errorf("beats as %s", show(got))
+	}
+}
+
+// docs/security.md says of every attack which test proves that it fails.
+func TestThePageOfStrangersNamesTestsThatAreThere(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 20 {
+		if !strings.Contains(string(page), fmt.Sprintf("\n| S%d |", n+1)) {
+			t.Errorf("it says nothing of S%d", n+1)
+		}
+	}
+	named := regexp.MustCompile("`([\\w/]+_test\\.go):((?:Test|Fuzz)\\w+)`").FindAllStringSubmatch(string(page), -1)
+	if len(named) < 80 {
+		t.Errorf("only %d tests are named", len(named))
+	}
+	for _, n := range named {
+		file, err := os.ReadFile("../" + n[1])
+		if err != nil || !regexp.MustCompile(`\nfunc `+n[2]+`\([tf] \*testing\.[TF]\)`).Match(file) {
+			t.Errorf("there is no %s in %s (%v)", n[2], n[1], err)
+		}
+	}
+	// Each fuzzer that there is, is there too.
+	files, err := filepath.Glob("../handlers/*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		file, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range regexp.MustCompile(`\nfunc (Fuzz\w+)\(`).FindAllSubmatch(file, -1) {
+			if !strings.Contains(string(page), string(f[1])) {
+				t.Errorf("%s is not named", f[1])
+			}
+		}
 	}
 }

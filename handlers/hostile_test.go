@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 
@@ -122,14 +121,4 @@ func TestDepthIsBounded(t *testing.T) {
 			}
 		}
 	})
-}
-
-// The seeds of the fuzzers of bodies have all of these, too.
-func hostileBodies() []string {
-	var all []string
-	for _, values := range hostileValues {
-		all = append(all, values...)
-	}
-	slices.Sort(all)
-	return all
 }
