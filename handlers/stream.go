@@ -47,6 +47,7 @@ func (s *Server) OpenStream(w http.ResponseWriter, r *http.Request, params api.O
 		return
 	}
 	defer leave()
+	sse.LimitBuffer(r.Context())
 	if err := s.stream(w, r, o); err != nil {
 		s.fail(w, r, err)
 	}
@@ -89,7 +90,7 @@ func (s *Server) openingOf(r *http.Request, params api.OpenStreamParams) (openin
 	if len(o.users)+len(o.rooms) == 0 {
 		return opening{}, invalid("/user", "name at least one user or room to watch, as ?user= or ?room=")
 	}
-	return o, who.mayEnterAll(o.rooms)
+	return o, who.mayEnterAll("/room", o.rooms)
 }
 
 // lastEventID is the id to go on from; the header wins.
@@ -248,20 +249,25 @@ func retryDelay() time.Duration { return 2*time.Second + rand.N(3*time.Second) }
 
 // endInTime sees to it that a stream ends before its token does, and not later than its age allows.
 func (s *Server) endInTime(stream *sse.Stream, tokenEnds time.Time) *ending {
-	e := &ending{stream: stream}
-	e.age = time.AfterFunc(jitter(s.opts.StreamMaxAge, maxAgeJitter), func() { stream.End(reconnect(api.ReconnectReasonMaxAge, 0)) })
+	e := &ending{stream: stream, isolate: s.feed.isolate}
+	e.age = e.after(jitter(s.opts.StreamMaxAge, maxAgeJitter), func() { stream.End(reconnect(api.ReconnectReasonMaxAge, 0)) })
 	e.set(tokenEnds)
 	return e
 }
 
 // ending ends one stream.
 type ending struct {
-	stream *sse.Stream
-	age    *time.Timer
+	stream  *sse.Stream
+	isolate func(*sse.Stream, func())
+	age     *time.Timer
 
 	mu           sync.Mutex // guards what follows
 	expires      time.Time
 	warning, end *time.Timer
+}
+
+func (e *ending) after(d time.Duration, do func()) *time.Timer {
+	return time.AfterFunc(d, func() { e.isolate(e.stream, do) })
 }
 
 // set makes the stream end with a token that ends then.
@@ -277,10 +283,10 @@ func (e *ending) set(expires time.Time) {
 	}
 	e.expires = expires
 	left := time.Until(expires)
-	e.warning = time.AfterFunc(max(0, left-expiryWarning), func() {
+	e.warning = e.after(max(0, left-expiryWarning), func() {
 		e.stream.Send(sse.Event{Name: "tokenExpiring", Data: encode(api.TokenExpiringEvent{ExpiresAt: formatTime(expires)})})
 	})
-	e.end = time.AfterFunc(left, func() { e.stream.End(reconnect(api.ReconnectReasonTokenExpired, 0)) })
+	e.end = e.after(left, func() { e.stream.End(reconnect(api.ReconnectReasonTokenExpired, 0)) })
 }
 
 func (e *ending) stop() {
