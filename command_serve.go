@@ -150,7 +150,7 @@ func newHandlers(c config, store presence.Store, instance string, registry *prom
 
 // manual is all that is to be read at /docs, in the order that docs/order.txt gives.
 //
-//go:embed docs/order.txt docs/*.md docs/*/*.md docs/images/*.png client/README.md
+//go:embed docs/order.txt docs/*.md docs/*/*.md client/README.md
 var manual embed.FS
 
 func newDocs(c config) http.Handler {

@@ -1874,7 +1874,7 @@ type ServerInterface interface {
 	// GetHome The first page
 	// (GET /)
 	GetHome(w http.ResponseWriter, r *http.Request)
-	// GetDocs Read this document as a page
+	// GetDocs Read the documentation
 	// (GET /docs)
 	GetDocs(w http.ResponseWriter, r *http.Request)
 	// GetHealth Is the process alive?
@@ -2033,7 +2033,7 @@ func (_ Unimplemented) GetHome(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// GetDocs Read this document as a page
+// GetDocs Read the documentation
 // (GET /docs)
 func (_ Unimplemented) GetDocs(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)

@@ -37,7 +37,9 @@ func TestCommandsOfPagesDoWhatThePagesShow(t *testing.T) {
 		for _, name := range triedPages(t) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				called := tryPage(t, name)
+				// Rates are on, as they are for whoever follows the page.
+				i := start(t, "PRESENTLY_JWT_SECRET="+secret, "PRESENTLY_RATE_LIMIT=on", "PRESENTLY_LOG_LEVEL=info")
+				called := try(t, read(t, "../docs/"+name), "P="+i.url)
 				if strings.HasPrefix(name, "api/") {
 					shown <- called
 				}
@@ -71,17 +73,43 @@ func triedPages(t *testing.T) []string {
 	return all
 }
 
-// tryPage runs the commands of a page, and returns which operations they called.
-func tryPage(t *testing.T, name string) map[string]bool {
-	text, err := os.ReadFile("../docs/" + name)
-	if err != nil {
-		t.Fatal(err)
+// What the README shows before anything else, on a server in development.
+func TestCommandsOfTheREADMEDoWhatItShows(t *testing.T) {
+	t.Parallel()
+	needCurl(t)
+	i := start(t, "PRESENTLY_RATE_LIMIT=on", "PRESENTLY_LOG_LEVEL=info")
+	text, rest, found := strings.Cut(read(t, "../README.md"), "## Documentation")
+	if !found || strings.Contains(rest, "$TOKEN") {
+		t.Fatal("README is not as this test knows it: what has $TOKEN stands before its part about documentation")
 	}
-	// Rates are on, as they are for whoever follows the page.
-	i := start(t, "PRESENTLY_JWT_SECRET="+secret, "PRESENTLY_RATE_LIMIT=on", "PRESENTLY_LOG_LEVEL=info")
-	sh := newShell(t, i)
+	try(t, strings.ReplaceAll(text, "http://127.0.0.1:8080", i.url), "TOKEN="+printedToken(t, i.program))
+}
+
+// printedToken waits for the token that a server in development prints.
+func printedToken(t *testing.T, p *program) string {
+	t.Helper()
+	limit := time.After(patience)
+	for {
+		select {
+		case line, open := <-p.lines:
+			if strings.HasPrefix(line, "ey") {
+				return line
+			}
+			if !open {
+				t.Fatalf("it printed no token:\n%s", p.stdout)
+			}
+		case <-limit:
+			t.Fatal("it prints no token")
+		}
+	}
+}
+
+// try runs the commands of a page, and returns which operations they called.
+func try(t *testing.T, text string, env ...string) map[string]bool {
+	t.Helper()
+	sh := newShell(t, env...)
 	called := map[string]bool{}
-	for _, b := range blocksOf(string(text)) {
+	for _, b := range blocksOf(text) {
 		out := sh.run(b.commands)
 		sh.checkStatuses(b, called)
 		sh.checkShown(b, out)
@@ -92,12 +120,9 @@ func tryPage(t *testing.T, name string) map[string]bool {
 // Whoever gets an error finds out what to do about it.
 func TestErrorsPageHasEveryCode(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../docs/errors.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := read(t, "../docs/errors.md")
 	var headings []string
-	for _, m := range regexp.MustCompile(`(?m)^## ([a-z_]+)$`).FindAllStringSubmatch(string(text), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^## ([a-z_]+)$`).FindAllStringSubmatch(text, -1) {
 		headings = append(headings, m[1])
 	}
 	slices.Sort(headings)
@@ -171,11 +196,11 @@ curl() {
 }
 `
 
-func newShell(t *testing.T, i *instance) *shell {
+func newShell(t *testing.T, env ...string) *shell {
 	t.Helper()
 	s := &shell{t: t, dir: t.TempDir()}
 	cmd := exec.CommandContext(t.Context(), "bash")
-	cmd.Env = []string{"PATH=" + filepath.Dir(binary) + ":" + os.Getenv("PATH"), "HOME=" + s.dir, "dir=" + s.dir, "PRESENTLY_JWT_SECRET=" + secret, "P=" + i.url}
+	cmd.Env = append(env, "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"), "HOME="+s.dir, "dir="+s.dir, "PRESENTLY_JWT_SECRET="+secret)
 	var err error
 	if s.in, err = cmd.StdinPipe(); err != nil {
 		t.Fatal(err)

@@ -1019,8 +1019,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Read this document as a page
-         * @description The reference as a page, with search and requests to try. It loads nothing from elsewhere.
+         * Read the documentation
+         * @description Pages with a search, and beneath them, at `/docs/reference`, this document with requests to try. They load nothing from elsewhere.
          */
         get: operations["getDocs"];
         put?: never;

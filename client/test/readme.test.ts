@@ -1,11 +1,14 @@
 /** What the README and the page for those who come from elsewhere show is there. */
 import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { transform } from 'esbuild'
+import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
 import * as core from '../src/index.js'
 
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
-const pages = readme + readFileSync(new URL('../../docs/migrating.md', import.meta.url), 'utf8')
+const docs = ['migrating', 'react-and-vue'].map((name) => readFileSync(new URL(`../../docs/${name}.md`, import.meta.url), 'utf8'))
+const pages = [readme, ...docs].join('')
 const blocks = [...pages.matchAll(/```(tsx?|vue)\n([^]*?)```/g)].map(([, language, code]) => ({
   language,
   code: language === 'vue' ? /<script[^>]*>([^]*?)<\/script>/.exec(code!)![1]! : code!,
@@ -25,6 +28,41 @@ describe('the code in the README and in docs/', () => {
     }
     for (const [, method] of code!.matchAll(/\bclient\.(\w+)\(/g)) expect(core.PresenceClient.prototype, method).toHaveProperty(method!)
   })
+
+  // As in an application of which the first block is presence.ts. What the blocks leave to the reader is declared.
+  test('is accepted by the compiler', () => {
+    const root = fileURLToPath(new URL('..', import.meta.url))
+    const files = new Map(blocks.map(({ language, code }, i) => [`${root}test/block-${i}.ts${language === 'tsx' ? 'x' : ''}`, code + '\nexport {}\n']))
+    const names = [...files.keys()]
+    files.set(root + 'test/presence.ts', blocks.find(({ code }) => code.includes('new PresenceClient'))!.code)
+    files.set(
+      root + 'test/reader.d.ts',
+      "declare module '*.vue' { const component: import('vue').Component; export default component }\n" +
+        "declare const add: (...args: unknown[]) => void, remove: typeof add, show: typeof add, draw: typeof add\n",
+    )
+    const needsClient = names.filter((name) => /\bclient\./.test(files.get(name)!) && !/(const client|import \{ client \})/.test(files.get(name)!))
+    for (const name of needsClient) files.set(name, "import { client } from './presence'\n" + files.get(name))
+    const options: ts.CompilerOptions = {
+      target: ts.ScriptTarget.ES2022,
+      module: ts.ModuleKind.ESNext,
+      moduleResolution: ts.ModuleResolutionKind.Bundler,
+      jsx: ts.JsxEmit.ReactJSX,
+      strict: true,
+      noEmit: true,
+      skipLibCheck: true,
+      types: [],
+      lib: ['lib.es2022.d.ts', 'lib.dom.d.ts', 'lib.dom.iterable.d.ts', 'lib.dom.asynciterable.d.ts'],
+      paths: { 'presently-client': [root + 'src/index.ts'], 'presently-client/*': [root + 'src/*/index.ts'] },
+    }
+    const host = ts.createCompilerHost(options)
+    const { fileExists, readFile, getSourceFile } = host
+    host.fileExists = (name) => files.has(name) || fileExists(name)
+    host.readFile = (name) => files.get(name) ?? readFile(name)
+    host.getSourceFile = (name, version) => (files.has(name) ? ts.createSourceFile(name, files.get(name)!, version) : getSourceFile(name, version))
+    const program = ts.createProgram([...names, root + 'test/reader.d.ts'], options, host)
+    const faults = names.flatMap((name) => ts.getPreEmitDiagnostics(program, program.getSourceFile(name)))
+    expect(faults.map((fault) => `${files.get(fault.file!.fileName)!.split('\n')[0]}: ${ts.flattenDiagnosticMessageText(fault.messageText, '\n')}`)).toEqual([])
+  }, 60_000)
 
   test('names no method that is not there', () => {
     const table = readme.slice(readme.indexOf('## What it can do'), readme.indexOf('### The connection'))

@@ -4,7 +4,8 @@
 // # Pages
 //
 // Every .md file that the handler is given is a page, rendered when the site is first asked for. docs/order.txt says in which order the navigation has them; one
-// that it does not name comes last. Links are written as GitHub understands them, relative from file to file, and lead to the same places here.
+// that it does not name comes last. Links are written as GitHub understands them, relative from file to file, and lead to the same places here; to an image it is
+// a link, too, since the binary does not carry them.
 //
 // # The reference
 //
@@ -138,23 +139,16 @@ func (o Options) site() (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.files["search.json"] = file("application/json", policy, index)
-	return s, o.addImages(s.files)
-}
-
-func (o Options) addImages(files map[string]http.Handler) error {
-	images, err := fs.Glob(o.Files, "docs/images/*.png")
-	if err != nil {
-		return err
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	if _, err := z.Write(index); err != nil {
+		return nil, err
 	}
-	for _, name := range images {
-		body, err := fs.ReadFile(o.Files, name)
-		if err != nil {
-			return err
-		}
-		files[strings.TrimPrefix(name, "docs/")] = file("image/png", policy, body)
+	if err := z.Close(); err != nil {
+		return nil, err
 	}
-	return nil
+	s.files["search.json"] = zipped("application/json", packed.Bytes())
+	return s, nil
 }
 
 // laid is what the layout is given.
@@ -212,7 +206,7 @@ func (o Options) serveToken(w http.ResponseWriter, r *http.Request) {
 }
 
 func protect(h http.Header, kind, policy string) {
-	if !strings.HasPrefix(kind, "image/") && kind != "application/json" {
+	if kind != "application/json" {
 		kind += "; charset=utf-8"
 	}
 	h.Set("Content-Type", kind)

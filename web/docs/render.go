@@ -61,8 +61,6 @@ func (b *book) resolve(from *page, link, up string) string {
 	switch {
 	case file == "openapi.yaml":
 		return up + "docs/reference" + fragment // which reads it
-	case path.Dir(file) == "docs/images":
-		return up + file
 	case path.Ext(file) == ".md" && b.pages[sitePath(file)] != nil && b.pages[sitePath(file)].File == file:
 		return up + strings.TrimSuffix("docs/"+sitePath(file), "/") + fragment
 	case b.pages[sitePath(file+"/README.md")] != nil && b.pages[sitePath(file+"/README.md")].File == file+"/README.md":
@@ -74,6 +72,7 @@ func (b *book) resolve(from *page, link, up string) string {
 // render makes the HTML of a page. It changes the page's tree, and is called once for each.
 func (b *book) render(p *page) ([]byte, error) {
 	up := upFrom(p.Path)
+	var images []*ast.Image
 	err := ast.Walk(p.tree, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if !entering {
 			return ast.WalkContinue, nil
@@ -82,12 +81,20 @@ func (b *book) render(p *page) ([]byte, error) {
 		case *ast.Link:
 			n.Destination = []byte(b.resolve(p, string(n.Destination), up))
 		case *ast.Image:
-			n.Destination = []byte(b.resolve(p, string(n.Destination), up))
+			images = append(images, n)
 		}
 		return ast.WalkContinue, nil
 	})
 	if err != nil {
 		return nil, err
+	}
+	for _, image := range images {
+		link := ast.NewLink()
+		link.Destination = []byte(b.resolve(p, string(image.Destination), up))
+		for child := image.FirstChild(); child != nil; child = image.FirstChild() {
+			link.AppendChild(link, child)
+		}
+		image.Parent().ReplaceChild(image.Parent(), image, link)
 	}
 	var out bytes.Buffer
 	if err := markdown.Renderer().Render(&out, p.source, p.tree); err != nil {
