@@ -114,7 +114,7 @@ export async function startRedis() {
 }
 
 /** A token of a server with SECRET. */
-export function token(user, name) {
+export function token(user, name = user) {
   return execFileSync(binary, ['token', '--sub', user, '--name', name], { env: { PRESENTLY_JWT_SECRET: SECRET }, encoding: 'utf8' }).trim()
 }
 
