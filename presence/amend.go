@@ -50,7 +50,7 @@ func (t *Tracker) Clear(ctx context.Context, user string) (Record, error) {
 
 func (r Record) choose(now time.Time, v Version, status Status, lasts Lasts) []Fact {
 	var facts []Fact
-	if hide := status == Invisible; hide != r.Invisible.On {
+	if hide := status == Invisible; hide != r.Invisible.On || hide && r.Closed != 0 {
 		facts = r.setSettings(now, v, Invisibility{On: hide, Version: v})
 	}
 	chosen := Chosen{Status: status, Version: v}
@@ -138,7 +138,7 @@ func (t *Tracker) SetPrivacy(ctx context.Context, user string, p Privacy, check 
 		}
 		before := r.PrivacyOrDefault()
 		p.Version = before.Version
-		if p == before {
+		if p == before && r.Closed == 0 {
 			return nil, nil
 		}
 		p.Version = v
@@ -173,7 +173,7 @@ func (t *Tracker) relate(ctx context.Context, user, other string, set func(*Rela
 		if !rel.Contact && !rel.Blocked {
 			rel.Viewer, rel.Since = other, now
 		}
-		if !set(&rel) {
+		if !set(&rel) && r.Closed == 0 {
 			return nil, nil
 		}
 		facts := r.setRelation(now, v, rel)

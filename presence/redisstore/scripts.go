@@ -6,6 +6,7 @@ import (
 	"embed"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -27,9 +28,10 @@ type scripts struct {
 	beat, leave, end, amend, sweep, beacon, lookup, sessions, recall, subscription, resubscribe, revoke, streams *script
 }
 
-// loadScripts reads the scripts, which tell the time by clock: clock.lua, or a test's own. What few need comes to those alone: each
+// loadScripts reads the scripts, which tell the time by clock: clock.lua, or a test's own; closes says whether they close after a loss. What few need comes to those alone: each
 // function of Lua costs a run 0.1 µs, called or not.
-func loadScripts(clock string) scripts {
+func loadScripts(clock string, closes bool) scripts {
+	clock += fmt.Sprintf("\nlocal CLOSES = %t", closes)
 	load := func(name string, parts ...string) *script {
 		src := clock + "\n" + source("prelude")
 		for _, part := range append(parts, name) {
