@@ -208,12 +208,12 @@ type openedStore struct {
 // openStore opens Redis, or the memory of this process. A Redis that does not answer yet is no reason not to start: readiness tells.
 func openStore(ctx context.Context, c config, panics *presence.Panics, log *slog.Logger) (openedStore, error) {
 	if c.redisURL == "" {
-		memory := memstore.New(memstore.Options{TTL: c.policy.TTL, Sweep: c.sweep, Panics: panics})
+		memory := memstore.New(memstore.Options{TTL: c.policy.TTL, Sweep: c.sweep, Panics: panics, CloseAfterLoss: c.closes})
 		return openedStore{Store: memory, advise: func(context.Context) {}, close: func() {}}, nil
 	}
 	redisstore.LogTo(log)
 	store, err := redisstore.Open(ctx, c.redisURL, redisstore.Options{
-		Partitions: c.partitions, Sweep: c.sweep, TTL: c.policy.TTL, Logger: log, Panics: panics,
+		Partitions: c.partitions, Sweep: c.sweep, TTL: c.policy.TTL, Logger: log, Panics: panics, CloseAfterLoss: c.closes,
 	})
 	if err != nil {
 		return openedStore{}, fmt.Errorf("PRESENTLY_REDIS_URL: %w", err)

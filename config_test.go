@@ -145,7 +145,7 @@ func TestEverythingWrongIsNamedAtOnce(t *testing.T) {
 // An operator who sets what this version does not have must not believe that it works.
 func TestWhatIsNotSupportedYetIsRefused(t *testing.T) {
 	for _, env := range []string{
-		"PRESENTLY_WEBHOOK_URL=https://app.example/hook", "PRESENTLY_WEBHOOK_SECRET=secret", "PRESENTLY_AFTER_LOSS=closed",
+		"PRESENTLY_WEBHOOK_URL=https://app.example/hook", "PRESENTLY_WEBHOOK_SECRET=secret",
 	} {
 		name, _, _ := strings.Cut(env, "=")
 		_, err := load(t, nil, env)
@@ -153,7 +153,11 @@ func TestWhatIsNotSupportedYetIsRefused(t *testing.T) {
 			t.Errorf("%s: error = %v", env, err)
 		}
 	}
-	loadGood(t, "PRESENTLY_AFTER_LOSS=open", "PRESENTLY_RATE_LIMIT=off")
+	for mode, closes := range map[string]bool{"open": false, "closed": true} {
+		if c := loadGood(t, "PRESENTLY_AFTER_LOSS="+mode, "PRESENTLY_RATE_LIMIT=off"); c.closes != closes {
+			t.Errorf("%s is read as closes %t", mode, c.closes)
+		}
+	}
 }
 
 func TestTTLMustExceedTheHeartbeat(t *testing.T) {

@@ -173,8 +173,8 @@ func (t *Tracker) relate(ctx context.Context, user, other string, set func(*Rela
 		if !rel.Contact && !rel.Blocked {
 			rel.Viewer, rel.Since = other, now
 		}
-		if !set(&rel) && r.Closed == 0 {
-			return nil, nil
+		if !set(&rel) {
+			return r.surely(now, v, nil), nil // it was written all the same
 		}
 		facts := r.setRelation(now, v, rel)
 		if !known && len(r.Relations) >= RelationsKept {

@@ -1,7 +1,9 @@
 package redisstore
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/presently/presently/internal/redistest"
 	"github.com/presently/presently/presence"
@@ -59,6 +61,16 @@ func TestWhatInstancesRememberAfterALossIsSure(t *testing.T) {
 		if i.shown("ben") {
 			t.Error("ben is shown who wants to be seen by nobody")
 		}
+		for _, user := range []string{"ada", "ben"} { // who is not known for sure until he was read again is hidden by a loss that comes before that
+			lane := i.Lane(user)
+			soon(t, "all to be offered", func() bool {
+				m, epoch := &i.memory[lane], i.head(t)[lane].Epoch
+				m.mu.Lock()
+				defer m.mu.Unlock()
+				return m.settled == epoch
+			})
+			i.knows(user)
+		}
 	}
 
 	// Another instance knows nothing of them.
@@ -76,6 +88,31 @@ func TestWhatInstancesRememberAfterALossIsSure(t *testing.T) {
 	late.opens("cyd", presence.Everyone)
 	if !late.shown("cyd") {
 		t.Error("cyd is hidden who has written a setting")
+	}
+}
+
+// Those who watch a room where he is need not know of him, who was hidden there: so they are told where he is.
+func TestWhoIsSureAgainIsToldOfInHisRooms(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	i := begin(t, server.URL(), Options{CloseAfterLoss: true})
+	b := long("ada", "session-1")
+	b.Rooms = &[]string{"hall"}
+	i.beat(b)
+	i.opens("ada", presence.Everyone)
+	i.knows("ada")
+	lost := presence.VersionAt(time.Now().Add(time.Hour))
+	p := i.partitions[i.Lane("ada")]
+	if err := server.Client(t).HSet(t.Context(), p.meta, "closed", int64(lost), "ver", int64(lost)).Err(); err != nil {
+		t.Fatal(err)
+	}
+	i.must(i.recall(t.Context(), "ada"))
+	i.tape.waitFor(t, "ada recall", 1)
+	i.tape.mu.Lock()
+	defer i.tape.mu.Unlock()
+	facts := i.tape.changes[len(i.tape.changes)-1].Facts
+	if !slices.ContainsFunc(facts, func(f presence.Fact) bool { _, is := f.(presence.Membership); return is }) {
+		t.Errorf("told %+v, want where she is", facts)
 	}
 }
 

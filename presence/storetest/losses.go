@@ -46,6 +46,9 @@ func (a *actor) wantShown(user string) {
 	a.wantRoom("hall", 1, user)
 	a.wantRoom(presence.Everywhere, 1, user)
 	moved, came := false, a.record(user).Hidings[presence.Other].At
+	if came.IsZero() {
+		a.t.Error("nothing tells when he came out")
+	}
 	for _, c := range a.fx.Heard.take(a.t, a.fx.Store) {
 		for _, f := range c.Facts {
 			m, is := f.(presence.Membership)
@@ -78,6 +81,11 @@ var lossStories = []story{
 		} {
 			a.comes(user)
 			a.did(set(user))
+			for viewer, rel := range a.record(user).Relations {
+				if !rel.Blocked && rel.Hiding != (presence.Hiding{}) {
+					a.t.Errorf("%s has a hiding of his own: %+v", viewer, rel)
+				}
+			}
 			a.wantShown(user)
 		}
 	}},
