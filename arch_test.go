@@ -56,7 +56,7 @@ var layers = map[string]layer{
 	"presence": {},
 	"sse":      {},
 	"web":      {}, // embedded pages, which main mounts
-	"web/docs": {},
+	"web/docs": {libraries: []string{"github.com/yuin/goldmark/..."}},
 	"web/home": {},
 
 	"presence/memstore":   {ours: []string{"presence"}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"embed"
 	"encoding/hex"
 	"errors"
 	"flag"
@@ -136,13 +137,26 @@ func newHandlers(c config, store presence.Store, instance string, registry *prom
 		Coalesce: c.coalesce, Drain: c.drain, StreamMaxAge: c.maxAge,
 		Origins:  c.origins,
 		Contract: contract,
-		Docs:     docs.Handler("/docs"),
+		Docs:     newDocs(c),
 		Home:     newHome(c),
 		Log:      log,
 		Panics:   panics,
 		Rates:    c.rates,
 		Registry: registry, Metrics: metrics, Trace: traces.middleware(),
 	})
+}
+
+// manual is all that is to be read at /docs, in the order that docs/order.txt gives.
+//
+//go:embed docs/order.txt docs/*.md docs/*/*.md docs/images/*.png client/README.md
+var manual embed.FS
+
+func newDocs(c config) http.Handler {
+	o := docs.Options{Files: manual, Contract: contract}
+	if c.development {
+		o.Token, o.Near = c.devToken, home.AtThisMachine
+	}
+	return docs.Handler("/docs", o)
 }
 
 func newHome(c config) http.Handler {
@@ -169,7 +183,8 @@ func newServer(c config, h http.Handler, life context.Context, log *slog.Logger)
 		return s
 	}
 	s.Protocols.SetHTTP2(true)
-	s.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*c.tls}, MinVersion: tls.VersionTLS12}
+	c.tls.log = log
+	s.TLSConfig = &tls.Config{GetCertificate: c.tls.get, MinVersion: tls.VersionTLS12}
 	return s
 }
 

@@ -44,7 +44,11 @@ func stuckReaders(t *testing.T, readers int, limited bool, pair *tls.Certificate
 			}
 		}
 	})
-	server := newServer(config{tls: pair}, h, ctx, slog.New(slog.DiscardHandler))
+	var cfg config
+	if pair != nil {
+		cfg.tls = &servedCertificate{pair: pair, looked: time.Now().Add(time.Hour)} // it has no files to look at
+	}
+	server := newServer(cfg, h, ctx, slog.New(slog.DiscardHandler))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -356,14 +356,15 @@ func errScope(needed string) *failure {
 	return &failure{code: api.ProblemCodeInsufficientScope, detail: "Get a token with the scope " + needed + ".", scope: needed}
 }
 
-// mayUseCookie tells whether a request that a browser may have sent by itself, with the cookie, comes from a page that may do that. Reading is harmless:
-// without CORS the page does not get to see the answer.
+// mayUseCookie tells whether a request that a browser may have sent by itself, with the cookie, comes from a page that may do that. Without CORS a page does
+// not get to see the answer to what it reads; but how long it took shows, and streams that a page of a stranger opens would be those that the user's own
+// are then too many of. So what a browser says is from another site may not read by the cookie either.
 func (s *Server) mayUseCookie(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
-		return true
+		return r.Header.Get("Sec-Fetch-Site") != "cross-site" || slices.Contains(s.opts.Origins, origin)
 	}
-	origin := r.Header.Get("Origin")
 	scheme := "http://"
 	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
 		scheme = "https://"

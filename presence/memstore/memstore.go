@@ -50,6 +50,7 @@ type Store struct {
 
 	rooms         map[string]*room // what is in line with the users' records; see bring
 	subscriptions map[string]presence.Subscription
+	counted       map[string][]counted // by user, those made longest ago first
 	revoked       map[string]time.Time // before when, by user
 	streams       map[string]streams   // by instance
 }
@@ -83,7 +84,7 @@ type tombstone struct {
 func New(opts Options) *Store {
 	s := &Store{
 		opts: opts, users: map[string]*user{}, feed: deaf{}, secret: make([]byte, 32),
-		rooms: map[string]*room{}, subscriptions: map[string]presence.Subscription{}, revoked: map[string]time.Time{}, streams: map[string]streams{},
+		rooms: map[string]*room{}, subscriptions: map[string]presence.Subscription{}, counted: map[string][]counted{}, revoked: map[string]time.Time{}, streams: map[string]streams{},
 	}
 	rand.Read(s.secret)
 	s.head.Epoch = time.Now().UnixMicro()

@@ -23,6 +23,9 @@ const (
 	readAtOnce = 40
 	// graceUnknown is what is left of the grace of a session that left through another instance.
 	graceUnknown = 10 * time.Second
+	// leastGrace is what is left of any grace that is offered back: long enough for another instance to say that the session has come back, which nothing
+	// tells the one that took the leave.
+	leastGrace = 2 * recallSpread
 )
 
 // recaller knows in which lanes data may have been lost.
@@ -191,7 +194,7 @@ func (s *Store) offer(lane int, user, factsV, settingsV string) (c call, ok bool
 		value, _ := r.settings.value("related")
 		related = strconv.FormatInt(int64(versionOf("related", value)), 10)
 	}
-	args := []any{user, int64(m.version), r.kept(s.clocks[lane].millis()).Milliseconds(), int64(versionOf("e", ends)), related}
+	args := []any{user, int64(m.version), r.kept(s.clocks[lane].millis()).Milliseconds(), int64(versionOf("e", ends)), related, s.opts.TTL.Milliseconds()}
 	if s.opts.CloseAfterLoss && r.sure && r.whole && r.related && !r.doubt {
 		args = append(args, "sure", "", "", "")
 	}
@@ -240,7 +243,7 @@ func (s *Store) signOf(r *remembered, user, session, value string) string {
 		p.part("").number(0).number(graceUnknown.Milliseconds())
 	} else {
 		since := time.Duration(s.local()-r.signs[i].at) * time.Microsecond
-		p.number(since.Milliseconds()).number(r.signs[i].idle).number(max(0, r.signs[i].grace-since).Milliseconds())
+		p.number(since.Milliseconds()).number(r.signs[i].idle).number(max(leastGrace, r.signs[i].grace-since).Milliseconds())
 	}
 	number, known := s.numbers.highestOf(user, session)
 	if n, err := strconv.ParseInt(part(value, seqPlace), 10, 64); err == nil && (!known || n > number) {
