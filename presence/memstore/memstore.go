@@ -164,7 +164,9 @@ func (s *Store) read(name string) presence.Record {
 }
 
 // blank is what is known of somebody of whom nothing is.
-func (s *Store) blank(name string) presence.Record { return presence.Record{User: name, Closed: s.closed} }
+func (s *Store) blank(name string) presence.Record {
+	return presence.Record{User: name, Closed: s.closed}
+}
 
 // asOf is a moment that is no later than now, and earlier than the version of any later change, even where the clock is set back.
 func (s *Store) asOf() presence.Version {

@@ -411,7 +411,7 @@ type told struct {
 	head            presence.Head
 	closed          presence.Version // as in moment
 	facts, settings []any            // as Redis tells them
-	names           []string // the settings that were read; nil: all
+	names           []string         // the settings that were read; nil: all
 }
 
 // learn takes what was read of a user. lost says that Redis no longer has something that it had: then nothing is learnt. Nor is anything learnt of who is

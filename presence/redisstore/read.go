@@ -119,7 +119,7 @@ type reading struct {
 	lane     int
 	settings []string // the fields to read of each user's; nil: all
 	users    []string
-	told     []told    // what was read, user by user
+	told     []told // what was read, user by user
 	closes   bool
 	commands []command // the time, the head, facts and settings of each user, the head again; on a cluster the script alone
 }
