@@ -230,12 +230,12 @@ func openStore(ctx context.Context, c config, panics *presence.Panics, log *slog
 		outbox = notesKept
 	}
 	if c.redisURL == "" {
-		memory := memstore.New(memstore.Options{TTL: c.policy.TTL, Sweep: c.sweep, Outbox: outbox, Panics: panics})
+		memory := memstore.New(memstore.Options{TTL: c.policy.TTL, Sweep: c.sweep, Outbox: outbox, Panics: panics, CloseAfterLoss: c.closes})
 		return openedStore{Store: memory, outbox: memory, advise: func(context.Context) {}, close: func() {}}, nil
 	}
 	redisstore.LogTo(log)
 	store, err := redisstore.Open(ctx, c.redisURL, redisstore.Options{
-		Partitions: c.partitions, Sweep: c.sweep, TTL: c.policy.TTL, Logger: log, Outbox: outbox, Panics: panics,
+		Partitions: c.partitions, Sweep: c.sweep, TTL: c.policy.TTL, Logger: log, Outbox: outbox, Panics: panics, CloseAfterLoss: c.closes,
 	})
 	if err != nil {
 		return openedStore{}, fmt.Errorf("PRESENTLY_REDIS_URL: %w", err)

@@ -32,6 +32,7 @@ type config struct {
 	maxAge   time.Duration
 	drain    time.Duration
 	origins  []string
+	closes   bool // once the store has lost data, people are hidden who have written no setting since
 
 	rates bool   // off switches off rates, never caps
 	admin string // address for operators; empty: none
@@ -75,9 +76,12 @@ func loadConfig(fs *flag.FlagSet, args, environ []string) (config, error) {
 		drain:     r.duration("DRAIN", 0, time.Hour),
 		origins:   r.origins("CORS_ORIGINS"),
 		logFormat: r.oneOf("LOG_FORMAT", "text", "json"),
+		closes:    r.oneOf("AFTER_LOSS", "open", "closed") == "closed",
 	}
 	c.policy.Heartbeat = readHeartbeat(r, c.policy.TTL)
-	readUnused(r)
+	if c.closes && c.redisURL == "" {
+		r.warn("%s is closed, and the memory of this process loses all when it ends: each time, nobody sees others until they write a setting", r.source("AFTER_LOSS"))
+	}
 	checkRedisURL(r)
 	readLogLevel(r, &c)
 	readTLS(r, &c)
@@ -110,19 +114,6 @@ func readHeartbeat(r *reader, ttl time.Duration) time.Duration {
 		r.warn("%s is %v: browsers let hidden tabs beat once a minute, so under %v their users flap", r.source("TTL"), ttl, hiddenTabsNeed)
 	}
 	return beat
-}
-
-// readUnused checks what has no effect in this version yet, and refuses what would be expected to have one.
-func readUnused(r *reader) {
-	var unsupported []string
-	if r.oneOf("AFTER_LOSS", "open", "closed") == "closed" {
-		unsupported = append(unsupported, "AFTER_LOSS")
-	}
-	for _, name := range unsupported {
-		if r.isGiven(name) {
-			r.wrong(name, "not supported by this version yet: leave it out")
-		}
-	}
 }
 
 // checkRedisURL sees what is plainly no Redis, without ever repeating it: it may hold a password. The store looks closer.

@@ -41,7 +41,7 @@ var settings = []setting{
 
 	{"Store", "REDIS_URL", "url", "", "redis://, rediss://, several hosts for a cluster, redis+sentinel://…/master; none: memory of this process"},
 	{"Store", "PARTITIONS", "number", "16", "into how many parts Redis' data is divided; the same on every instance, for ever"},
-	{"Store", "AFTER_LOSS", "open|closed", "open", "what others see of people whose settings Redis has lost; closed is not supported yet"},
+	{"Store", "AFTER_LOSS", "open|closed", "open", "closed: once Redis has lost its data, nobody sees others until they write a setting; the same on every instance"},
 
 	{"Tokens", "JWT_SECRET", "secret", "", "of 32 bytes or more, shared with whoever issues tokens"},
 	{"Tokens", "JWT_KEY_FILE", "file", "", "public keys or certificates in PEM; each may have signed a token"},

@@ -142,18 +142,12 @@ func TestEverythingWrongIsNamedAtOnce(t *testing.T) {
 	}
 }
 
-// An operator who sets what this version does not have must not believe that it works.
-func TestWhatIsNotSupportedYetIsRefused(t *testing.T) {
-	for _, env := range []string{
-		"PRESENTLY_AFTER_LOSS=closed",
-	} {
-		name, _, _ := strings.Cut(env, "=")
-		_, err := load(t, nil, env)
-		if err == nil || !strings.Contains(err.Error(), name+": not supported by this version yet") {
-			t.Errorf("%s: error = %v", env, err)
+func TestAfterALossPeopleAreShownUnlessItIsClosed(t *testing.T) {
+	for mode, closes := range map[string]bool{"open": false, "closed": true} {
+		if c := loadGood(t, "PRESENTLY_AFTER_LOSS="+mode, "PRESENTLY_RATE_LIMIT=off"); c.closes != closes {
+			t.Errorf("%s is read as closes %t", mode, c.closes)
 		}
 	}
-	loadGood(t, "PRESENTLY_AFTER_LOSS=open", "PRESENTLY_RATE_LIMIT=off")
 }
 
 func TestAWebhookNeedsAnAddressAndASecret(t *testing.T) {

@@ -54,7 +54,7 @@ type standing struct {
 func standingOf(e *presence.Entry, room string) standing {
 	s := standing{in: e.Record.In(room), typing: e.Record.TypesIn(room, e.Moment()), related: e.Record.RelatedAt, audience: e.Record.PrivacyOrDefault().Typing}
 	for c := range s.hidden {
-		s.hidden[c] = e.Record.Hidings[c].On
+		s.hidden[c] = e.Record.HidesFrom(presence.Class(c))
 	}
 	return s
 }

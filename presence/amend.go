@@ -50,7 +50,7 @@ func (t *Tracker) Clear(ctx context.Context, user string) (Record, error) {
 
 func (r Record) choose(now time.Time, v Version, status Status, lasts Lasts) []Fact {
 	var facts []Fact
-	if hide := status == Invisible; hide != r.Invisible.On {
+	if hide := status == Invisible; hide != r.Invisible.On || hide && r.Closed != 0 {
 		facts = r.setSettings(now, v, Invisibility{On: hide, Version: v})
 	}
 	chosen := Chosen{Status: status, Version: v}
@@ -138,7 +138,7 @@ func (t *Tracker) SetPrivacy(ctx context.Context, user string, p Privacy, check 
 		}
 		before := r.PrivacyOrDefault()
 		p.Version = before.Version
-		if p == before {
+		if p == before && r.Closed == 0 {
 			return nil, nil
 		}
 		p.Version = v
@@ -174,7 +174,7 @@ func (t *Tracker) relate(ctx context.Context, user, other string, set func(*Rela
 			rel.Viewer, rel.Since = other, now
 		}
 		if !set(&rel) {
-			return nil, nil
+			return r.surely(now, v, nil), nil // it was written all the same
 		}
 		facts := r.setRelation(now, v, rel)
 		if !known && len(r.Relations) >= RelationsKept {

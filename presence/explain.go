@@ -72,6 +72,8 @@ func (r Record) SightOf(viewer string) Sight {
 		s.Rule = AsBlocked
 	case r.Invisible.On:
 		s.Rule = AsInvisible
+	case r.Closed != 0:
+		s.Rule = AsNobody // until he says otherwise
 	}
 	return s
 }

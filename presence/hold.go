@@ -59,6 +59,9 @@ func (r Record) besides(known Record, sure Version) Record {
 	newer(&out.Seen, known.Seen, known.Seen.Version > r.Seen.Version)
 	newer(&out.Privacy, known.Privacy, known.Privacy.Version > r.Privacy.Version)
 	newer(&out.Invisible, known.Invisible, known.Invisible.Version > r.Invisible.Version)
+	if known.Closed == 0 {
+		out.Closed = 0 // his settings are known here, and are his
+	}
 	out.AsOf = max(r.AsOf, known.AsOf)
 	return out
 }

@@ -35,6 +35,8 @@ type Record struct {
 	Privacy   Privacy
 	Invisible Invisibility
 	Hidings   [Self]Hiding        // from Other and from Contact
+	Sure      Version             // of the last setting that was written after a loss
+	Closed    Version             // since when he is hidden because the store has lost data; 0: he is not. Not stored, but found when he is read
 	Relations map[string]Relation // by the other user; all of them, or the one asked for
 	RelatedAt Version             // of the last change to a relation
 
@@ -138,7 +140,7 @@ func (a Activity) same(b Activity) bool {
 }
 
 // A Fact is one thing known of a user: a Session, SessionEnded, Membership, Mark, Chosen, Custom, Activity, Profile, Seen, Privacy, Invisibility,
-// HidingFrom or Relation.
+// HidingFrom, Sure or Relation.
 type Fact interface{ applyTo(*Record) }
 
 // SessionEnded says that the session of this ID is no more.
@@ -244,7 +246,7 @@ func (r Record) Blank() bool {
 
 // HasSettings reports whether the user has settings, which are kept for ever.
 func (r Record) HasSettings() bool {
-	return r.Privacy.Version != 0 || r.Invisible.On || len(r.Relations) > 0
+	return r.Privacy.Version != 0 || r.Invisible.On || len(r.Relations) > 0 || r.Sure != 0
 }
 
 // Chose reports whether anything that the user chose still holds.

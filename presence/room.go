@@ -128,13 +128,13 @@ func (r Record) In(room string) bool {
 func (r Record) InFor(viewer, room string) bool { return r.In(room) && !r.HiddenFrom(viewer) }
 
 // InForAll reports whether everybody may see that he is in the room, but for those whom he blocks.
-func (r Record) InForAll(room string) bool { return r.In(room) && !r.Hidings[Other].On }
+func (r Record) InForAll(room string) bool { return r.In(room) && !r.HidesFrom(Other) }
 
 // SeenBy tells how a room's index has the user while he is in it: as one whom everybody may see there (all), as one whom some see and others do
 // not (apart), as both where he blocks somebody, or, while he hides from everybody, not at all. It needs all of his relations.
 func (r Record) SeenBy() (all, apart bool) {
-	all = !r.Hidings[Other].On
-	apart = r.Hidings[Other].On != r.Hidings[Contact].On
+	all = !r.HidesFrom(Other)
+	apart = r.HidesFrom(Other) != r.HidesFrom(Contact)
 	for _, rel := range r.Relations {
 		apart = apart || all && rel.Blocked
 	}
@@ -148,7 +148,7 @@ func (r Record) CameInto(viewer, room string) Version {
 	if class == Self {
 		return since
 	}
-	return max(since, r.Hidings[class].Version, r.Relations[viewer].Version)
+	return max(since, r.hiding(class).Version, r.Relations[viewer].Version)
 }
 
 // HiddenSince reports whether the viewer has seen nothing of the user's coming and going since a moment, because the user has been hidden

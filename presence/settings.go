@@ -91,7 +91,7 @@ func (r Record) hides(c Class) bool {
 // HiddenFrom reports whether a viewer sees the user as gone, whatever he does.
 func (r Record) HiddenFrom(viewer string) bool {
 	class := r.ClassOf(viewer)
-	return class != Self && (r.Relations[viewer].Blocked || r.Hidings[class].On)
+	return class != Self && (r.Relations[viewer].Blocked || r.HidesFrom(class))
 }
 
 // hidesBefore reports whether it is the relation's own hiding that its viewer sees, not that of his class.
@@ -101,7 +101,7 @@ func (r Relation) hidesBefore(class Hiding) bool {
 
 // hidingFrom is the copy that a viewer from whom the user is hidden sees.
 func (r Record) hidingFrom(viewer string) Hiding {
-	own, class := r.Relations[viewer], r.Hidings[r.ClassOf(viewer)]
+	own, class := r.Relations[viewer], r.hiding(r.ClassOf(viewer))
 	if own.hidesBefore(class) {
 		return own.Hiding
 	}
@@ -112,6 +112,8 @@ func (r Record) hidingFrom(viewer string) Hiding {
 
 // setSettings makes the facts of a change of settings that concern whole classes.
 func (r Record) setSettings(now time.Time, v Version, setting Fact) []Fact {
+	closed := r
+	r.Closed = 0
 	after := r
 	after.Set(setting)
 	facts := []Fact{setting}
@@ -139,10 +141,10 @@ func (r Record) setSettings(now time.Time, v Version, setting Fact) []Fact {
 			facts = append(facts, rel)
 		}
 	}
-	if unhides { // whoever watches his rooms need not know of him yet
+	if unhides && closed.Closed == 0 { // whoever watches his rooms need not know of him yet
 		facts = append(facts, r.whereabouts(VersionAt(now))...)
 	}
-	return facts
+	return closed.surely(now, v, facts)
 }
 
 // whereabouts are the facts by which a user is in rooms, or types there.
@@ -169,6 +171,9 @@ func (r Record) setRelation(now time.Time, v Version, rel Relation) []Fact {
 	rel.Version = v
 	after := r
 	after.Relations = map[string]Relation{rel.Viewer: rel}
+	if r.Closed != 0 {
+		after.Closed, after.Hidings = 0, r.opened(now, v)
+	}
 	was, is := r.HiddenFrom(rel.Viewer), after.HiddenFrom(rel.Viewer)
 	before, class := r.ClassOf(rel.Viewer), after.ClassOf(rel.Viewer)
 	since := later(r.cameOut(before), r.Relations[rel.Viewer].cameOut())
@@ -178,6 +183,7 @@ func (r Record) setRelation(now time.Time, v Version, rel Relation) []Fact {
 		rel.Hiding.At, rel.Hiding.Version = now, v
 	case is:
 		rel.Hiding = r.copyOf(r.ViewFor(rel.Viewer, VersionAt(now)), since, now, v)
+	case r.Closed != 0: // he comes out for all at once
 	case was:
 		rel.Hiding = Hiding{At: now, Version: v}
 	case since.After(r.cameOut(class)): // his new class has seen what was hidden from his old one
@@ -189,7 +195,7 @@ func (r Record) setRelation(now time.Time, v Version, rel Relation) []Fact {
 	if is && class != before { // which may see the last-seen time, or not
 		rel.Hiding.Shown = v
 	}
-	return []Fact{rel}
+	return r.surely(now, v, []Fact{rel})
 }
 
 // copyOf copies what a view shows of the user into a hiding that begins now: one who is here goes offline at this moment.
@@ -206,7 +212,7 @@ func (r Record) cameOut(c Class) time.Time {
 	if c == Self {
 		return time.Time{}
 	}
-	return r.Hidings[c].ended()
+	return r.hiding(c).ended()
 }
 
 // cameOut is when the relation's own hiding ended.

@@ -65,8 +65,8 @@ func (r Record) ViewFor(viewer string, now Version) View {
 // View makes what viewers of a class see at a moment. With ViewFor, it is the one place where the rules of presence are applied, for REST and
 // for streams alike.
 func (r Record) View(class Class, now Version) View {
-	if class != Self && r.Hidings[class].On {
-		return r.hidden(class, r.Hidings[class], now)
+	if r.HidesFrom(class) {
+		return r.hidden(class, r.hiding(class), now)
 	}
 	return r.view(class, r.cameOut(class), now)
 }

@@ -23,6 +23,9 @@ type Options struct {
 	Outbox int
 
 	Panics *presence.Panics // hears of those of a sweep
+
+	// CloseAfterLoss hides whoever has written no setting: what was known before this process began is lost.
+	CloseAfterLoss bool
 }
 
 const (
@@ -35,6 +38,7 @@ const (
 type Store struct {
 	opts   Options
 	secret []byte
+	closed presence.Version // when all was lost; 0: nobody is hidden for that
 
 	mu      sync.Mutex // guards what follows
 	feed    presence.Feed
@@ -88,6 +92,9 @@ func New(opts Options) *Store {
 	}
 	rand.Read(s.secret)
 	s.head.Epoch = time.Now().UnixMicro()
+	if opts.CloseAfterLoss {
+		s.closed = presence.Version(s.head.Epoch)
+	}
 	return s
 }
 
@@ -152,12 +159,17 @@ func only(all map[string]presence.Relation, viewer string) map[string]presence.R
 
 // read copies what is known of a user.
 func (s *Store) read(name string) presence.Record {
-	r := presence.Record{User: name}
+	r := s.blank(name)
 	if u := s.users[name]; u != nil {
 		r = u.record.Clone()
 	}
 	r.Head, r.AsOf = s.head, s.asOf()
 	return r
+}
+
+// blank is what is known of somebody of whom nothing is.
+func (s *Store) blank(name string) presence.Record {
+	return presence.Record{User: name, Closed: s.closed}
 }
 
 // asOf is a moment that is no later than now, and earlier than the version of any later change, even where the clock is set back.
@@ -179,7 +191,7 @@ type write struct {
 func (s *Store) begin(name string) *write {
 	u := s.users[name]
 	if u == nil {
-		u = &user{record: presence.Record{User: name}, sessions: map[string]*session{}}
+		u = &user{record: s.blank(name), sessions: map[string]*session{}}
 		s.users[name] = u
 	}
 	now := time.Now()

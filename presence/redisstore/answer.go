@@ -78,12 +78,14 @@ type moment struct {
 	micros int64 // Redis' clock
 	head   presence.Head
 	asOf   presence.Version
+	closed presence.Version // when data were lost, where that hides people; 0: never
 }
 
-// moment reads µs, epoch, seq and version.
+// moment reads µs, epoch, seq, version and closed.
 func (a *answer) moment() moment {
 	m := moment{micros: a.number(), head: a.head()}
 	m.at(a.number())
+	m.closed = presence.Version(a.number())
 	return m
 }
 
@@ -92,7 +94,7 @@ func (m *moment) at(version int64) { m.asOf = presence.Version(max(m.micros-1, v
 
 // record is one about which nothing is known yet.
 func (m moment) record(user string) presence.Record {
-	return presence.Record{User: user, Head: m.head, AsOf: m.asOf}
+	return presence.Record{User: user, Head: m.head, AsOf: m.asOf, Closed: m.closed}
 }
 
 // record reads a user's facts and settings as of a moment: those settings that are named, or all.
@@ -105,7 +107,7 @@ func (a *answer) record(user string, m moment, settings []string) presence.Recor
 
 // told is what the user's hashes that come next hold.
 func (a *answer) told(m moment, settings []string) told {
-	t := told{head: m.head, names: settings}
+	t := told{head: m.head, closed: m.closed, names: settings}
 	if len(a.items) >= 2 {
 		t.facts, _ = a.items[0].([]any)
 		t.settings, _ = a.items[1].([]any)

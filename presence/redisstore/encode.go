@@ -49,6 +49,9 @@ func encode(f presence.Fact) ([]field, error) {
 	case presence.Invisibility:
 		p.flag(f.On).version(f.Version)
 		return []field{{"settings", "invisible", p.String()}}, nil
+	case presence.Sure:
+		p.version(f.Version)
+		return []field{{"settings", "sure", p.String()}}, nil
 	case presence.Privacy:
 		p.text(string(f.Online)).text(string(f.LastSeen)).text(string(f.Activity)).text(string(f.Typing)).version(f.Version)
 		return []field{{"settings", "privacy", p.String()}}, nil

@@ -14,7 +14,7 @@ import (
 
 // generalSettings are those that concern whole classes, when a relation last changed, and the version of all: all but the relations
 // themselves. As in lua/prelude.lua.
-var generalSettings = []string{"invisible", "privacy", "hide:other", "hide:contact", "related", "v"}
+var generalSettings = []string{"invisible", "privacy", "hide:other", "hide:contact", "related", "v", "sure"}
 
 // setField adds to a record what one field of its hashes says.
 func setField(r *presence.Record, name, value string) {
@@ -56,6 +56,8 @@ func fact(field, value string) (f presence.Fact, ok bool) {
 		return presence.Custom{Text: v.text(), Emoji: v.text(), Until: v.time(), Version: v.version()}, true
 	case "invisible":
 		return presence.Invisibility{On: v.flag(), Version: v.version()}, true
+	case "sure":
+		return presence.Sure{Version: v.version()}, true
 	case "privacy":
 		return presence.Privacy{
 			Online: v.audience(), LastSeen: v.audience(), Activity: v.audience(), Typing: v.audience(), Version: v.version(),

@@ -76,7 +76,7 @@ func (h *hash) drop(field string) string {
 // places are the parts of a value that are its version, by kind; the first is 1. recall.lua goes by them too.
 var places = map[string]int{
 	"s": 4, "a": 6, "m": 1, "c": 4, "custom": 4, "p": 3, "e": 3,
-	"invisible": 2, "privacy": 5, "hide": 5, "r": 4, "related": 1,
+	"invisible": 2, "privacy": 5, "hide": 5, "r": 4, "related": 1, "sure": 1,
 }
 
 // Parts of a session's field, as in lua/prelude.lua.
@@ -98,7 +98,7 @@ func kindOf(field string) string {
 // isSetting tells in which of the two hashes a field stands.
 func isSetting(field string) bool {
 	switch kindOf(field) {
-	case "invisible", "privacy", "hide", "r", "related":
+	case "invisible", "privacy", "hide", "r", "related", "sure":
 		return true
 	}
 	return false

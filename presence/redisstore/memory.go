@@ -47,6 +47,7 @@ type remembered struct {
 	settingsV       string
 	whole           bool // the facts are all that there are
 	related         bool // so are the relations, as of the field of that name
+	sure            bool // the settings are his, not what a loss has left of them
 	doubt           bool // a change may have been missed
 	queued          bool // it stands in unread
 	ended           []grave
@@ -306,6 +307,7 @@ func (r *remembered) hear(field, value string, c presence.Change) {
 	case kind == "r" && void(value):
 		r.settings.drop(field)
 	case isSetting(field):
+		r.sure = r.sure || kind == "sure"
 		r.settings.renew(field, value, recalled)
 	case kind == "s" && recalled && r.knowsBetter(field, value):
 	default:
@@ -414,8 +416,9 @@ func (m *laneMemory) unsure(users []string) {
 // told is what a user's hashes held as of a head.
 type told struct {
 	head            presence.Head
-	facts, settings []any    // as Redis tells them
-	names           []string // the settings that were read; nil: all
+	closed          presence.Version // as in moment
+	facts, settings []any            // as Redis tells them
+	names           []string         // the settings that were read; nil: all
 }
 
 // learn takes what was read of a user. lost says that Redis no longer has something that it had: then nothing is learnt. Nor is anything learnt of who is
@@ -440,6 +443,8 @@ func (m *laneMemory) learn(user string, t told) (lost bool) {
 		m.ask(user, r)
 		return false
 	}
+	sure, _ := settings.value("sure")
+	r.sure = versionOf("sure", sure) >= t.closed
 	r.take(facts, settings, t.names == nil)
 	r.head, r.whole, r.doubt = t.head, true, false
 	m.ask(user, r)

@@ -23,6 +23,7 @@ func TestPlacesOfVersionsAreThoseOfTheEncoding(t *testing.T) {
 		presence.Activity{Session: "session-1", Type: "viewing", Target: "a", Label: "b", Since: at, Until: at, Version: v},
 		presence.Membership{Session: "session-1", Stays: []presence.Stay{{Room: "hall", Since: 6}}, Version: v},
 		presence.Invisibility{On: true, Version: v},
+		presence.Sure{Version: v},
 		presence.Privacy{Online: presence.Nobody, LastSeen: presence.Nobody, Activity: presence.Nobody, Typing: presence.Nobody, Version: v},
 		presence.HidingFrom{Class: presence.Contact, Hiding: hiding},
 		presence.Relation{Viewer: "eve", Contact: true, Since: at, Version: v, Hiding: own},

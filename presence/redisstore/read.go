@@ -119,13 +119,14 @@ type reading struct {
 	lane     int
 	settings []string // the fields to read of each user's; nil: all
 	users    []string
-	told     []told    // what was read, user by user
+	told     []told // what was read, user by user
+	closes   bool
 	commands []command // the time, the head, facts and settings of each user, the head again; on a cluster the script alone
 }
 
 // newReading prepares to read. On a cluster there is no asking one of its nodes for the time, but by script.
 func (s *Store) newReading(ctx context.Context, lane int, settings []string, users ...string) *reading {
-	r := &reading{lane: lane, settings: settings, users: users}
+	r := &reading{lane: lane, settings: settings, users: users, closes: s.opts.CloseAfterLoss}
 	if s.target.cluster {
 		r.commands = []command{s.lookup(lane, settings, users).byHash(ctx)}
 		return r
@@ -133,7 +134,7 @@ func (s *Store) newReading(ctx context.Context, lane int, settings []string, use
 	p := &s.partitions[lane]
 	r.commands = append(make([]command, 0, 3+2*len(users)),
 		newCommand(ctx, p.time...),
-		newCommand(ctx, "hmget", p.meta, "epoch", "seq", "ver"))
+		newCommand(ctx, "hmget", p.meta, "epoch", "seq", "ver", "closed"))
 	for _, u := range users {
 		r.commands = append(r.commands, newCommand(ctx, "hgetall", p.facts(u)), readSettings(ctx, p.settings(u), settings))
 	}
@@ -178,6 +179,9 @@ func (s *Store) take(r *reading) (records []presence.Record, whole bool, err err
 	first, last := newAnswer(items[1]), newAnswer(items[len(items)-1])
 	m := moment{micros: micros(items[0]), head: first.head()}
 	m.at(first.maybe())
+	if closed := first.maybe(); r.closes {
+		m.closed = presence.Version(closed)
+	}
 	if last.head() != m.head {
 		return nil, false, nil
 	}

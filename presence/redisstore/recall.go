@@ -185,7 +185,7 @@ func (s *Store) offer(lane int, user, factsV, settingsV string) (c call, ok bool
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.find(user)
-	if r == nil || len(r.facts)+len(r.settings)+len(r.ended) == 0 || r.intact(factsV, settingsV) {
+	if r == nil || len(r.facts)+len(r.settings)+len(r.ended) == 0 || r.intact(factsV, settingsV) && !s.opts.CloseAfterLoss {
 		return call{}, false
 	}
 	ends, _ := r.facts.value("e")
@@ -195,6 +195,9 @@ func (s *Store) offer(lane int, user, factsV, settingsV string) (c call, ok bool
 		related = strconv.FormatInt(int64(versionOf("related", value)), 10)
 	}
 	args := []any{user, int64(m.version), r.kept(s.clocks[lane].millis()).Milliseconds(), int64(versionOf("e", ends)), related, s.opts.TTL.Milliseconds()}
+	if s.opts.CloseAfterLoss && r.sure && r.whole && r.related && !r.doubt {
+		args = append(args, "sure", "", "", "")
+	}
 	for _, g := range r.ended {
 		args = append(args, "ended", "t:"+g.session, g.number+"|"+strconv.FormatInt(int64(g.version), 10), "")
 	}

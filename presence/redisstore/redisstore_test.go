@@ -45,11 +45,17 @@ type turned struct {
 // of it outlives stop: histories turn thousands.
 func turn(t testing.TB, admin *redis.Client, feed presence.Feed) (c *turned, stop func()) {
 	t.Helper()
+	return turnOf(t, admin, feed, Options{})
+}
+
+func turnOf(t testing.TB, admin *redis.Client, feed presence.Feed, o Options) (c *turned, stop func()) {
+	t.Helper()
 	c = &turned{t: t, admin: admin, now: time.UnixMilli(1_795_340_465_000)}
 	if err := c.admin.FlushAll(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	c.Store = dial(t, c.url(), Options{Partitions: 4, TTL: storetest.TTL, Sweep: time.Hour, Outbox: storetest.Outbox, time: turnedClock})
+	o.Partitions, o.TTL, o.Sweep, o.Outbox, o.time = 4, storetest.TTL, time.Hour, storetest.Outbox, turnedClock
+	c.Store = dial(t, c.url(), o)
 	c.freeze(c.Store)
 	c.set()
 	ear := newAttentive(feed)
@@ -95,11 +101,13 @@ func (c *turned) set() {
 }
 
 // conformance runs f with a fresh store each time, all on one server.
-func conformance(t *testing.T) storetest.With {
+func conformance(t *testing.T) storetest.With { return conformanceOf(t, Options{}) }
+
+func conformanceOf(t *testing.T, o Options) storetest.With {
 	admin := redistest.Start(t).Client(t)
 	return func(t *testing.T, f func(t *testing.T, fx storetest.Fixture)) {
 		heard := storetest.NewRecorder()
-		c, stop := turn(t, admin, heard)
+		c, stop := turnOf(t, admin, heard, o)
 		defer stop()
 		f(t, c.fixture(c.Store, heard))
 	}
@@ -118,6 +126,10 @@ func (c *turned) fixture(s presence.Store, heard *storetest.Recorder) storetest.
 }
 
 func TestRedisstoreKeepsTheContract(t *testing.T) { storetest.Stories(t, conformance(t)) }
+
+func TestAClosedRedisShowsWhoHasWrittenASetting(t *testing.T) {
+	storetest.Losses(t, conformanceOf(t, Options{CloseAfterLoss: true}))
+}
 
 func TestRedisstoreTellsTheHistoriesOfMemstore(t *testing.T) { storetest.Histories(t, conformance(t)) }
 

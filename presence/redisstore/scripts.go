@@ -6,6 +6,7 @@ import (
 	"embed"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,9 +31,11 @@ type scripts struct {
 	tenure, notes, finish, occupy, settled                                                                       *script // of the outbox
 }
 
-// loadScripts reads the scripts, which tell the time by clock: clock.lua, or a test's own. What few need comes to those alone: each
-// function of Lua costs a run 0.1 µs, called or not. With an outbox, those that change users put notes into it; without, they are the poorer by all of that.
-func loadScripts(clock string, outbox int) scripts {
+// loadScripts reads the scripts, which tell the time by clock: clock.lua, or a test's own; closes says whether they close after a loss. What few need
+// comes to those alone: each function of Lua costs a run 0.1 µs, called or not. With an outbox, those that change users put notes into it; without, they
+// are the poorer by all of that.
+func loadScripts(clock string, outbox int, closes bool) scripts {
+	clock += fmt.Sprintf("\nlocal CLOSES = %t", closes)
 	box := "local OUTBOX = " + strconv.Itoa(outbox) + "\n" + source("outbox")
 	load := func(name string, parts ...string) *script {
 		src := clock + "\n" + source("prelude")

@@ -25,6 +25,9 @@ type Options struct {
 	// TTL is how long nobody lapses once the store is back from an outage or has lost what it knew: the time that a live session may be
 	// silent; 90 s by default.
 	TTL time.Duration
+	// CloseAfterLoss hides everybody from others, once Redis has lost its data, until he writes a setting, or an instance that remembers his has
+	// offered them back. An empty Redis is one that has lost its data. All instances must agree.
+	CloseAfterLoss bool
 	// Logger hears of outages; slog.Default by default.
 	Logger *slog.Logger
 	// Outbox is how many notes a partition keeps for whoever delivers them (presence.Outbox); 0: none, and changes cost what they cost without. Where
@@ -90,7 +93,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 		o.time = redisTime
 	}
 	s := &Store{
-		opts: o, target: t, client: t.dial(), scripts: loadScripts(o.time.lua, o.Outbox), numbers: newNumbers(), lasting: newNumbers(),
+		opts: o, target: t, client: t.dial(), scripts: loadScripts(o.time.lua, o.Outbox, o.CloseAfterLoss), numbers: newNumbers(), lasting: newNumbers(),
 		local:    localMicros,
 		thorough: func() bool { return rand.Uint32N(thoroughEvery) == 0 },
 		memory:   newMemory(o.Partitions, o.TTL), recaller: newRecaller(),

@@ -255,9 +255,14 @@ func play(t testing.TB, fx Fixture, steps []step) []string {
 }
 
 // WithMemstore runs f with a memstore on virtual time.
-func WithMemstore(t *testing.T, f func(t *testing.T, fx Fixture)) {
+func WithMemstore(t *testing.T, f func(t *testing.T, fx Fixture)) { withMemstore(t, false, f) }
+
+// WithClosedMemstore does so with one that hides whoever has written no setting.
+func WithClosedMemstore(t *testing.T, f func(t *testing.T, fx Fixture)) { withMemstore(t, true, f) }
+
+func withMemstore(t *testing.T, closed bool, f func(t *testing.T, fx Fixture)) {
 	synctest.Test(t, func(t *testing.T) {
-		s := memstore.New(memstore.Options{TTL: TTL, Sweep: Sweep, Outbox: Outbox})
+		s := memstore.New(memstore.Options{TTL: TTL, Sweep: Sweep, Outbox: Outbox, CloseAfterLoss: closed})
 		heard := NewRecorder()
 		go s.Run(t.Context(), heard) //nolint:errcheck // ends with the test
 		time.Sleep(Sweep / 2)

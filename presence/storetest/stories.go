@@ -48,6 +48,15 @@ func Stories(t *testing.T, with With) {
 	}
 }
 
+// Losses tells what a store does that hides people after lost data, as an empty one is taken to have lost all.
+func Losses(t *testing.T, with With) {
+	for _, s := range lossStories {
+		t.Run(s.name, func(t *testing.T) {
+			with(t, func(t *testing.T, fx Fixture) { s.tell(&actor{t: t, fx: fx}) })
+		})
+	}
+}
+
 // actor lets users do things and looks at what comes of it.
 type actor struct {
 	t  *testing.T

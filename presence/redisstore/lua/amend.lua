@@ -8,7 +8,7 @@
 --           come, go; entry of the index of rooms; -
 --           blinds; room; -                      he goes out of somebody's sight there
 --           types; room; until when the user may be typing there ms (0: he is not)
---   returns  {amended; µs; epoch; seq; version; facts; settings}, or {conflict}
+--   returns  {amended; µs; epoch; seq; version; closed; facts; settings}, or {conflict}
 
 local u, settings = KEYS[5], KEYS[6]
 local user, cause, kept = ARGV[2], ARGV[3], tonumber(ARGV[6])

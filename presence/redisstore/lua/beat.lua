@@ -4,7 +4,7 @@
 --         device (empty: none), 1 where the beat names a device, number or empty, profile, fingerprint of the profile, instance,
 --         sessions that the user may have, 1 where the plain command was tried before, activity (empty: what it was), ttl of the activity ms,
 --         rooms (|room|room…, by name; -: those that it was in), 1 where the record is wanted, 1 where the session is believed to live
---   returns  {old, many, lost, steady or changed, the latter two followed by an exclamation mark where the session had left; µs; epoch; seq; version; facts and settings where wanted}. Lost: there is no such session, though
+--   returns  {old, many, lost, steady or changed, the latter two followed by an exclamation mark where the session had left; µs; epoch; seq; version; closed; facts and settings where wanted}. Lost: there is no such session, though
 --         it is believed to live, and nothing says that it has ended; nothing was done
 
 local u, settings = KEYS[5], KEYS[6]

@@ -1,7 +1,7 @@
 -- end: end a session at once.
 --   KEYS  meta, beats, left, rooms, the user's facts, his settings
 --   ARGV  lane, user, session
---   returns  {ended, or none; µs; epoch; seq; version}
+--   returns  {ended, or none; µs; epoch; seq; version; closed}
 
 local u, settings = KEYS[5], KEYS[6]
 local user, id = ARGV[2], ARGV[3]

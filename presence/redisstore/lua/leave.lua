@@ -1,7 +1,7 @@
 -- leave: start the grace of a session. One that has left already, or is not there, stays as it is.
 --   KEYS  meta, beats, left, rooms, the user's facts, his settings
 --   ARGV  lane, user, session, grace ms (0: it ends at once)
---   returns  {left, ended, or none; µs; epoch; seq; version; of one that has left, its field}
+--   returns  {left, ended, or none; µs; epoch; seq; version; closed; of one that has left, its field}
 
 local u, settings = KEYS[5], KEYS[6]
 local user, id, grace = ARGV[2], ARGV[3], tonumber(ARGV[4])
@@ -26,5 +26,5 @@ session[SEQ] = number and int(number) or ''
 session[LEFT_AT], session[LAST_BEAT], session[LAST_INPUT] = int(MS), int(beat), int(input)
 redis.call('HSET', u, 's:' .. id, pack(session))
 local out = answer('left')
-out[6] = pack(session)
+out[7] = pack(session)
 return out

@@ -39,10 +39,12 @@ end
 
 local function pack(parts) return table.concat(parts, '|') end
 
-local epoch, seq, ver
+-- closed is when data were lost, where that hides whoever has written no setting since: presence/closing.go. 0: never.
+local epoch, seq, ver, closed
 do
-  local meta = redis.call('HMGET', META, 'epoch', 'seq', 'ver')
+  local meta = redis.call('HMGET', META, 'epoch', 'seq', 'ver', 'closed')
   epoch, seq, ver = tonumber(meta[1]), tonumber(meta[2]) or 0, tonumber(meta[3]) or 0
+  closed = CLOSES and tonumber(meta[4]) or 0
 end
 
 -- The version of a change that is being made: it grows even where the clock does not.
@@ -54,8 +56,15 @@ end
 -- The store has lost data or time: numbers begin anew, and no silence counts until held (ms). Where the clock was lost too, past is the epoch that
 -- was heard of last, and heard the greatest version: both only grow.
 local function begin_epoch(held, past, heard)
+  local lost = not epoch or epoch < (past or 0)
   epoch, seq, ver = math.max((epoch or 0) + 1, US, (past or 0) + 1), 0, math.max(ver, heard or 0)
   redis.call('HSET', META, 'epoch', int(epoch), 'seq', '0', 'ver', int(ver), 'held', int(held))
+  if CLOSES and lost then
+    ver = math.max(ver + 1, US)
+    closed = ver
+    redis.call('HSET', META, 'ver', int(ver), 'closed', int(closed))
+    redis.call('DEL', ROOMS) -- in which nobody is to be seen any more
+  end
 end
 
 -- Gives a change its number, and tells it: what is the last of its lines.
@@ -86,15 +95,15 @@ local function publish_beacon()
   redis.call('PUBLISH', LANE, table.concat({'1', 'b', int(epoch), int(seq), int(ver), int(held), int(US)}, '\n'))
 end
 
--- What a script returns that ends with the user's record: see answer.go. The record is whole, or without his relations, which may be many.
+-- What a script returns, after what it did: see answer.go. The record is whole, or without his relations, which may be many.
 local function answer_whole(what, u, settings)
-  return {what, int(US), int(epoch or 0), int(seq), int(ver), redis.call('HGETALL', u), redis.call('HGETALL', settings)}
+  return {what, int(US), int(epoch or 0), int(seq), int(ver), int(closed), redis.call('HGETALL', u), redis.call('HGETALL', settings)}
 end
 
 local function answer(what, u, settings)
-  if not settings then return {what, int(US), int(epoch or 0), int(seq), int(ver)} end -- not even that is wanted
-  local general = redis.call('HMGET', settings, 'invisible', 'privacy', 'hide:other', 'hide:contact', 'related', 'v')
-  return {what, int(US), int(epoch or 0), int(seq), int(ver), redis.call('HGETALL', u), general}
+  if not settings then return {what, int(US), int(epoch or 0), int(seq), int(ver), int(closed)} end -- not even that is wanted
+  local general = redis.call('HMGET', settings, 'invisible', 'privacy', 'hide:other', 'hide:contact', 'related', 'v', 'sure')
+  return {what, int(US), int(epoch or 0), int(seq), int(ver), int(closed), redis.call('HGETALL', u), general}
 end
 
 -- The user's key lives for ms from now at least, to the hour: most writes need not prolong it.

@@ -4,10 +4,11 @@
 --   ARGV  lane, user, greatest version that the instance has heard of in the lane, how long the facts are to be kept ms, version of the last end of a
 --         session of his that it knows of, version of the last change to his relations where it knows all of them, else empty; length of a hold ms; and any number of
 --         these, four ARGV each:
+--           sure; -; -; -         the settings that are offered are all that he has, and what hides after a loss need not hide him
 --           ended; field of the grave; number (or empty)|version; -
 --           session; field; value; age of the last sign of its life ms (empty: not known)|idleness as in a score|what is left of its grace ms|highest number (or empty)
 --           facts, settings; field; value; the place of the part that is its version
---   returns  {kept or recalled; µs; epoch; seq; version}
+--   returns  {kept or recalled; µs; epoch; seq; version; closed}
 
 local u, settings = KEYS[5], KEYS[6]
 local user, kept, ends, related, hold = ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
@@ -141,6 +142,23 @@ local function recall_fact(field, value, place)
   if id and not restored[id] then unsettle(u, user, id) end
 end
 
+local opened = false
+local function recall_sure()
+  if closed <= part(redis.call('HGET', settings, 'sure'), 1) then return end
+  opened = true
+  local at = int(math.max(ver + 1, US)) -- as next_version() will have it
+  redis.call('HSET', settings, 'sure', at)
+  tell(settings, 'sure', at)
+end
+
+-- Whoever watches the rooms of one who was hidden need not know of him yet.
+local function tell_where()
+  local fields = redis.call('HGETALL', u)
+  for i = 1, #fields, 2 do
+    if string.sub(fields[i], 1, 2) == 'm:' then tell(u, fields[i], fields[i + 1]) end
+  end
+end
+
 local relates, all_related = false, {}
 local function recall_setting(field, value, place)
   local relation = string.sub(field, 1, 2) == 'r:'
@@ -175,10 +193,11 @@ local function note_blocks()
 end
 
 local before = indexed()
-local does = {ended = recall_end, session = recall_session, facts = recall_fact, settings = recall_setting}
+local does = {sure = recall_sure, ended = recall_end, session = recall_session, facts = recall_fact, settings = recall_setting}
 for i = 8, #ARGV, 4 do does[ARGV[i]](ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]) end
 if related and related >= known_related then remove_relations() end
 if relates then note_blocks() end
+if opened then tell_where() end
 if #lines == 0 then return answer('kept') end
 
 local version, come, go, after = next_version(), {}, {}, indexed()

@@ -4,7 +4,8 @@ local GONE_KEPT = 2700000 -- presence.GoneKept in ms
 
 -- How the index has the user in the rooms that he is in: as presence.Record.SeenBy.
 local function seen_by(settings)
-  local set = redis.call('HMGET', settings, 'hide:other', 'hide:contact', 'apart')
+  local set = redis.call('HMGET', settings, 'hide:other', 'hide:contact', 'apart', 'sure')
+  if closed > (tonumber(set[4]) or 0) then return false, false end
   local other, contact = string.sub(set[1] or '', 1, 1) == '1', string.sub(set[2] or '', 1, 1) == '1'
   return not other, other ~= contact or not other and set[3] == '1'
 end
