@@ -25,6 +25,7 @@ type viewing struct {
 	users map[string]view      // asked for, and how each was at first
 	names []string             // of users; replaced, never changed, so that it can be read on
 	rooms map[string]*roomView // asked for; what they point to is guarded by their rooms
+	crowd map[string]bool      // rooms of which the stream may have been told the number alone, if nothing since
 	held  map[string]int       // users by how many reasons there are to show them: that they were asked for, and each room where they are seen
 }
 
@@ -51,7 +52,7 @@ type view struct {
 func newViewing(f *feed, b *presence.Board, reader string, w wants) *viewing {
 	return &viewing{
 		feed: f, board: b, reader: reader, wants: w,
-		users: map[string]view{}, rooms: map[string]*roomView{}, held: map[string]int{},
+		users: map[string]view{}, rooms: map[string]*roomView{}, crowd: map[string]bool{}, held: map[string]int{},
 	}
 }
 
@@ -158,6 +159,7 @@ func (v *viewing) unwatchRooms(rooms []string) {
 			v.board.InRoom(room, func(g *presence.Gathering) { v.feed.detachRoom(g, rv) })
 			v.mu.Lock()
 			delete(v.rooms, room)
+			delete(v.crowd, room)
 			v.mu.Unlock()
 			v.board.UnwatchRoom(room, v.reader)
 		}
@@ -194,6 +196,27 @@ func (v *viewing) heard() presence.Version {
 		return v.board.HeardAll()
 	}
 	return v.board.Heard(users)
+}
+
+// setCrowd notes that a room is told by its number, before that is offered; or, once who is there has been offered, that it no longer is.
+func (v *viewing) setCrowd(room string, is bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if is {
+		v.crowd[room] = true
+	} else {
+		delete(v.crowd, room)
+	}
+}
+
+// crowds are the rooms whose number is all that the stream tells.
+func (v *viewing) crowds() (c crowds) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for room := range v.crowd {
+		c |= crowdBit(room)
+	}
+	return c
 }
 
 // whole says everything about a room whose changes were dropped, because the reader is slow or quiet.
