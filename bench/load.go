@@ -26,6 +26,7 @@ type streams struct {
 	deliveries, bytes atomic.Int64
 	ready             atomic.Int64 // that have got their snapshot
 	gone              atomic.Int64
+	opened            int // ever, which makes viewers: one may have ten streams
 
 	mu   sync.Mutex     // guards what follows
 	open map[int]*state // by descriptor
@@ -115,14 +116,15 @@ func (s *streams) dial(request string, watched int) error {
 
 // openAll opens a stream for each list of users, ten by one viewer, and waits until each has its snapshot.
 func (s *streams) openAll(ctx context.Context, lists [][]string) error {
-	target := s.ready.Load() + int64(len(lists))
+	target, first := s.ready.Load()+int64(len(lists)), s.opened
+	s.opened += len(lists)
 	failed := make(chan error, 1)
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range 16 {
 		workers.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(lists); i = int(next.Add(1)) - 1 {
-				if err := s.dial(streamRequest(fmt.Sprint("viewer-", i/10), lists[i]), len(lists[i])); err != nil {
+				if err := s.dial(streamRequest(fmt.Sprint("viewer-", (first+i)/10), lists[i]), len(lists[i])); err != nil {
 					select {
 					case failed <- err:
 					default:
@@ -314,4 +316,3 @@ func (c *changes) post(ctx context.Context, addr string, rate float64) (int, err
 	}
 	return int(made.Load()), err
 }
-

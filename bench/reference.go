@@ -241,4 +241,3 @@ type peeked struct {
 }
 
 func (c *peeked) Read(p []byte) (int, error) { return c.in.Read(p) }
-
