@@ -48,6 +48,7 @@ type Server struct {
 	board    *presence.Board
 	feed     *feed
 	hub      *sse.Hub
+	pool     *sse.Pool
 	streams  streamCount
 	sealer   sealer
 	log      *slog.Logger
@@ -61,7 +62,7 @@ var _ api.ServerInterface = (*Server)(nil)
 
 // New makes a server. Streams live only while Run runs.
 func New(opts Options) *Server {
-	s := &Server{opts: opts, tracker: opts.Tracker, hub: sse.NewHub(kinds), log: opts.Log, leaving: make(chan struct{})}
+	s := &Server{opts: opts, tracker: opts.Tracker, hub: sse.NewHub(kinds), pool: sse.NewPool(), log: opts.Log, leaving: make(chan struct{})}
 	s.streams.open = map[string]int{}
 	s.sealer.secret = opts.Tracker.Secret
 	s.feed = &feed{hub: s.hub, followers: followers{of: map[string]map[chan struct{}]bool{}}, subscriptionLane: opts.Tracker.SubscriptionLane}
@@ -85,6 +86,10 @@ func (s *Server) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.tracker.Run(ctx, s.board) })
 	g.Go(func() error { return s.board.Run(ctx) })
+	g.Go(func() error {
+		s.pool.Run(ctx)
+		return nil
+	})
 	g.Go(func() error {
 		s.reportStreams(ctx)
 		return nil

@@ -2,8 +2,10 @@ package handlers
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -46,8 +48,7 @@ func (s *Server) OpenStream(w http.ResponseWriter, r *http.Request, params api.O
 		s.fail(w, r, &failure{code: api.ProblemCodeTooManyStreams, detail: "Close a stream first; those that are open stay.", after: closeFirst})
 		return
 	}
-	defer leave()
-	if err := s.stream(w, r, o); err != nil {
+	if err := s.stream(w, r, o, leave); err != nil {
 		s.fail(w, r, err)
 	}
 }
@@ -101,9 +102,19 @@ func lastEventID(p api.OpenStreamParams) string {
 	return ""
 }
 
-// stream writes a stream until it ends. It returns an error only where nothing has been written yet.
-func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening) error {
+// stream writes a stream, perhaps beyond its return. It returns an error only where nothing has been written. When the stream has ended, it calls
+// leave.
+func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening, leave func()) error {
+	var atEnd cleanup
+	handedOn := false
+	defer func() {
+		if !handedOn {
+			atEnd.run()
+		}
+	}()
+	atEnd.add(leave)
 	v, begin := newViewing(s.feed, s.board, o.user, o.wants), beginning{resumed: true}
+	atEnd.add(v.end)
 	where, err := s.newPlace(r.Context(), o.user, o.watchList)
 	if err != nil {
 		return err
@@ -125,24 +136,46 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening) error
 			return append(events, begin.snapshot(v, news, cursor)...)
 		},
 	})
-	defer v.end()
-	defer v.stream.Close()
+	atEnd.add(v.stream.Close)
 	if err := s.begin(r.Context(), v, o, &begin); err != nil {
 		return err
 	}
-	sink, err := sse.Start(w, r)
-	if err != nil {
-		return nil //nolint:nilerr // the client has gone
-	}
 	end := s.endInTime(v.stream, o.expires)
-	defer end.stop()
+	atEnd.add(end.stop)
 	if o.subscription != "" {
-		defer s.follow(r.Context(), v, o, end)()
+		atEnd.add(s.follow(context.WithoutCancel(r.Context()), v, o, end))
 	}
-	if err := v.stream.Run(r.Context(), sink); err != nil {
-		s.log.DebugContext(r.Context(), "stream ended", "requestId", requestID(r.Context()), "user", o.user, "reason", err)
-	}
+	handedOn = true
+	id, user, waits := requestID(r.Context()), o.user, o.subscription != ""
+	s.pool.Serve(v.stream, w, r, func(err error) {
+		s.ended(id, user, err)
+		if waits { // for its follower, which may be asking the store
+			go atEnd.run()
+			return
+		}
+		atEnd.run()
+	})
 	return nil
+}
+
+// ended notes why a stream did.
+func (s *Server) ended(id, user string, err error) {
+	if bug, ok := errors.AsType[*sse.PanicError](err); ok {
+		s.log.Error("panic", "value", bug.Value, "requestId", id, "stack", string(bug.Stack))
+	} else if err != nil {
+		s.log.Debug("stream ended", "requestId", id, "user", user, "reason", err)
+	}
+}
+
+// cleanup is what remains to be done when a stream has ended, the last that was added first. A stream outlives its handler, so defer will not do.
+type cleanup []func()
+
+func (c *cleanup) add(f func()) { *c = append(*c, f) }
+
+func (c cleanup) run() {
+	for _, f := range slices.Backward(c) {
+		f()
+	}
 }
 
 // begin has a stream watch what it was opened for, and finds out what has changed since its reader was here last.

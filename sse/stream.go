@@ -69,14 +69,15 @@ type News struct {
 }
 
 // Stream is one reader of a hub. Its methods may be called from any goroutine;
-// Run is called once.
+// Run is called once, or [Pool.Serve] instead.
 type Stream struct {
 	hub   *Hub
 	opts  Options
-	wake  chan struct{} // holds one token, so that whoever wakes never waits
-	place int           // in hub.streams; guarded by hub.mu
+	place int // in hub.streams; guarded by hub.mu
 
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex    // guards what follows
+	wake      chan struct{} // holds one token, so that whoever wakes never waits; nil where no Run runs
+	pooled    *pooled       // nil where no pool writes the stream
 	box       mailbox
 	control   []Event
 	snapshots []snapshot
@@ -98,7 +99,7 @@ func (h *Hub) NewStream(o Options) *Stream {
 	if o.PingEvent == nil {
 		o.Ping = 0
 	}
-	s := &Stream{hub: h, opts: o, wake: make(chan struct{}, 1)}
+	s := &Stream{hub: h, opts: o}
 	s.box.grow(o.Watches)
 	h.add(s)
 	return s
@@ -113,10 +114,9 @@ func (s *Stream) Offer(k Key, v Variant, f *Frame) {
 		return
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	slot := s.box.find(t)
-	wake := slot >= 0 && s.box.watches[slot].variant == v && s.box.offer(slot, f)
-	s.mu.Unlock()
-	if wake {
+	if slot >= 0 && s.box.watches[slot].variant == v && s.box.offer(slot, f) {
 		s.poke()
 	}
 }
@@ -124,14 +124,18 @@ func (s *Stream) Offer(k Key, v Variant, f *Frame) {
 // offer is for topics, whose lock keeps slot from meaning another key.
 func (s *Stream) offer(slot int32, f *Frame) {
 	s.mu.Lock()
-	wake := s.box.offer(slot, f)
-	s.mu.Unlock()
-	if wake {
+	defer s.mu.Unlock()
+	if s.box.offer(slot, f) {
 		s.poke()
 	}
 }
 
+// poke has whoever writes the stream look at it. Nobody does yet when there is neither: he will look first of all. The lock is held.
 func (s *Stream) poke() {
+	if s.pooled != nil {
+		s.pooled.poke()
+		return
+	}
 	select {
 	case s.wake <- struct{}{}:
 	default: // a token is there: Run will look anyway
@@ -234,6 +238,10 @@ func (s *Stream) Reader() string { return s.opts.Reader }
 // stream was ended before. Everything that is due is one write.
 func (s *Stream) Run(ctx context.Context, sink Sink) error {
 	defer s.Close()
+	wake := make(chan struct{}, 1)
+	s.mu.Lock()
+	s.wake = wake
+	s.mu.Unlock()
 	w := writer{Stream: s, sink: sink}
 	if err := w.open(); err != nil {
 		return err
@@ -252,13 +260,13 @@ func (s *Stream) Run(ctx context.Context, sink Sink) error {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-s.wake:
+		case <-wake:
 		case <-timer.C:
 		}
 	}
 }
 
-// A writer is the part of a stream that Run alone touches.
+// A writer is the part of a stream that only whoever writes it touches: Run, or one goroutine of a pool at a time.
 type writer struct {
 	*Stream
 	sink    Sink
