@@ -23,7 +23,7 @@ type viewing struct {
 
 	mu    sync.Mutex           // guards what follows; taken within a lane's and a room's lock
 	users map[string]view      // asked for, and how each was at first
-	names []string             // of users; replaced, never changed, so that it can be read on
+	lanes []int                // of users; replaced, never changed, so that it can be read on
 	rooms map[string]*roomView // asked for; what they point to is guarded by their rooms
 	held  map[string]int       // users by how many reasons there are to show them: that they were asked for, and each room where they are seen
 }
@@ -75,7 +75,7 @@ func (v *viewing) watchUsers(ctx context.Context, users []string, seen func(*pre
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	maps.Copy(v.users, added)
-	v.names = slices.Collect(maps.Keys(v.users))
+	v.lanes = v.board.LanesOf(maps.Keys(v.users))
 	return nil
 }
 
@@ -127,7 +127,7 @@ func (v *viewing) unwatchUsers(users []string) {
 	for _, u := range users {
 		delete(v.users, u)
 	}
-	v.names = slices.Collect(maps.Keys(v.users))
+	v.lanes = v.board.LanesOf(maps.Keys(v.users))
 	v.mu.Unlock()
 	for _, u := range users {
 		v.release(u)
@@ -188,12 +188,12 @@ func (v *viewing) roomNames() []string {
 // heard is the time up to which everything that the stream watches has been heard.
 func (v *viewing) heard() presence.Version {
 	v.mu.Lock()
-	users, rooms := v.names, len(v.rooms) > 0
+	lanes, rooms := v.lanes, len(v.rooms) > 0
 	v.mu.Unlock()
 	if rooms {
 		return v.board.HeardAll()
 	}
-	return v.board.Heard(users)
+	return v.board.Heard(lanes)
 }
 
 // whole says everything about a room whose changes were dropped, because the reader is slow or quiet.
