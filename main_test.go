@@ -465,10 +465,16 @@ func TestHealthTellsWhetherTheInstanceServes(t *testing.T) {
 			t.Errorf("listening at %s: %v", listen, err)
 		}
 	}
-	if _, err := runOnce(t, []string{"health", "--url", i.url + "/readyz"}); err != nil {
+	var err error
+	for limit := time.Now().Add(patience); time.Now().Before(limit); time.Sleep(10 * time.Millisecond) { // it serves before it is ready
+		if _, err = runOnce(t, []string{"health", "--url", i.url + "/readyz"}); err == nil {
+			break
+		}
+	}
+	if err != nil {
 		t.Errorf("--url: %v", err)
 	}
-	_, err := runOnce(t, []string{"health", "--url", i.url + "/nowhere"})
+	_, err = runOnce(t, []string{"health", "--url", i.url + "/nowhere"})
 	if err == nil || !strings.Contains(err.Error(), "404") || exitCode(err) != 1 {
 		t.Errorf("of a path that is not there: %v", err)
 	}

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -117,6 +118,21 @@ func TestNothingNeedsACommandThatLooksAtAllKeys(t *testing.T) {
 	}
 	if asked["zadd"].Calls == 0 {
 		t.Errorf("nothing was counted: %v", asked)
+	}
+}
+
+// A cluster refuses scripts that touch keys of two slots, and Sentinel's clients know no shards.
+func TestAllOfItOnAClusterAndBehindSentinels(t *testing.T) {
+	t.Parallel()
+	for kind, url := range map[string]func(*testing.T) string{
+		"sentinel": func(t *testing.T) string { return redistest.StartSentinel(t, 1).URL() },
+		"cluster":  func(t *testing.T) string { return redistest.StartCluster(t, 3, 0).URL() },
+	} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			a, b := startPair(t, url(t), "PRESENTLY_GRACE=200ms", "PRESENTLY_SWEEP=100ms")
+			allOfIt(t, a, b)
+		})
 	}
 }
 
@@ -285,5 +301,32 @@ func TestAStreamTellsNothingThatItDoesNotWatch(t *testing.T) {
 	quiet(time.Now().Add(time.Second).UnixMicro(), a.as("canary"), w)
 	if strings.Contains(w.text(), "ada") {
 		t.Errorf("it tells of ada:\n%s", w.text())
+	}
+}
+
+// docs/seeds.md says of every capability of the seeds which test proves it.
+func TestThePageOfTheSeedsNamesTestsThatAreThere(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../docs/seeds.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`([\\w/]+_test\\.go):(Test\\w+)`").FindAllStringSubmatch(string(page), -1)
+	if len(named) < 100 {
+		t.Errorf("only %d tests are named", len(named))
+	}
+	for _, n := range named {
+		file, err := os.ReadFile("../" + n[1])
+		if err != nil || !strings.Contains(string(file), "\nfunc "+n[2]+"(t *testing.T)") {
+			t.Errorf("there is no %s in %s (%v)", n[2], n[1], err)
+		}
+	}
+	if _, err := os.Stat("../client"); err != nil {
+		return // built elsewhere as yet
+	}
+	for _, n := range regexp.MustCompile("`(client/[\\w/.]+\\.ts)`").FindAllStringSubmatch(string(page), -1) {
+		if _, err := os.Stat("../" + n[1]); err != nil {
+			t.Errorf("%v", err)
+		}
 	}
 }

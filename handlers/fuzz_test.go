@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -30,6 +31,9 @@ func fuzz(f *testing.F) *fuzzing {
 	done := make(chan error, 1)
 	go func() { done <- z.server.Run(ctx) }()
 	f.Cleanup(func() { cancel(); <-done })
+	for z.server.board.Newest() == 0 { // until then it is not ready, which would be a 503
+		runtime.Gosched()
+	}
 	return z
 }
 

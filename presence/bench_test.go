@@ -97,3 +97,45 @@ func BenchmarkBoardWatch(b *testing.B) {
 		board.Unwatch(users)
 	}
 }
+
+// What a change costs where rooms are watched: of a user who is in ten of them, of one who is watched but in none, and of one who is neither, who
+// may come into rooms that nobody watches.
+func BenchmarkBoardChangedWithRooms(b *testing.B) {
+	var watched, others []string
+	for i := range 10 {
+		watched, others = append(watched, fmt.Sprintf("room-%d", i)), append(others, fmt.Sprintf("unwatched-%d", i))
+	}
+	for _, c := range []struct {
+		name, user string
+		facts      []presence.Fact
+	}{
+		{"in ten", "user-7-", []presence.Fact{saying("session-1", presence.Busy)}},
+		{"watched, in none", "ada", []presence.Fact{saying("session-1", presence.Busy)}},
+		{"unwatched, in none", "bob", []presence.Fact{saying("session-1", presence.Busy)}},
+		{"unwatched, comes into others", "bob", []presence.Fact{in("session-1", v(0), others...)}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			l := newLedger(1)
+			board := presence.NewBoard(l, silence{})
+			board.Beacon(l.beacon(0, 0))
+			for i := range 100 {
+				l.write(fmt.Sprintf("user-%d-", i), saying("session-1", presence.Online), in("session-1", v(0), watched...))
+			}
+			for _, room := range watched {
+				if err := board.WatchRoom(context.Background(), room, "cat", func(*presence.Gathering) {}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if err := board.Watch(context.Background(), []string{"ada"}, func(*presence.Entry) {}); err != nil {
+				b.Fatal(err)
+			}
+			change := l.write(c.user, c.facts...)
+			b.ReportAllocs()
+			for b.Loop() {
+				change.Seq++
+				change.Version++
+				board.Changed(change)
+			}
+		})
+	}
+}

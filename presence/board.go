@@ -767,7 +767,10 @@ func (b *Board) refresh(r Record) {
 		l.held, l.doubt = never, true // as by the first message of the new epoch, which is still on its way
 		l.publish()
 	}
-	e.read = r.AsOf
+	if l.beacon == 0 || l.doubt || l.stale() {
+		// What the store has lost leaves no younger version behind: so the reading dates it. Else, as in settle, the last beacon does.
+		e.read = r.AsOf
+	}
 	if l.held != 0 {
 		r = r.besides(e.Record, e.sure)
 	}

@@ -69,3 +69,6 @@ func (b *Board) Watched() (watched, pointing []string) {
 	}
 	return watched, pointing
 }
+
+// Shown is what RoomsShown has set.
+func (b *Board) Shown() int { return b.rooms.most }

@@ -44,7 +44,7 @@ func (g *Gathering) open() (missed uint64) {
 	return g.missed
 }
 
-// doubt says that the Members may be others than those in the store, so that all of them must be read again.
+// doubt says that others may be in the room than are known here, so that it must be read again.
 func (g *Gathering) doubt() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -90,7 +90,7 @@ func (g *Gathering) thin() {
 	poke(g.crowds)
 }
 
-// unknown are those of an index who must be looked up: all of them, and the Members too, where somebody may have been missed.
+// unknown are those of an index who must be looked up. It is doubtful what is known of them where somebody may have been missed.
 func (g *Gathering) unknown(index RoomIndex) (users []string, doubtful bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -98,13 +98,9 @@ func (g *Gathering) unknown(index RoomIndex) (users []string, doubtful bool) {
 	if g.all { // nobody is told who types in a crowd
 		users = slices.Concat(users, index.Members, index.Typing)
 	}
-	if doubtful = g.fresh != g.missed; doubtful {
-		users = slices.AppendSeq(users, maps.Keys(g.Members))
-	} else {
-		users = slices.DeleteFunc(users, func(u string) bool { return g.Members[u] != nil })
-	}
+	users = slices.DeleteFunc(users, func(u string) bool { return g.Members[u] != nil })
 	slices.Sort(users)
-	return slices.Compact(users), doubtful
+	return slices.Compact(users), g.fresh != g.missed
 }
 
 // gathered says that it is complete, as of the moment when it was opened.
@@ -112,12 +108,24 @@ func (g *Gathering) gathered(listener Listener, missed uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.fresh, g.Crowded = missed, !g.all
-	if g.Crowded {
-		poke(g.crowds)
-	}
 	if !g.closed {
 		listener.Counted(g)
 	}
+}
+
+// attach calls f, unless some of the Members are old, whom it returns.
+func (g *Gathering) attach(f func(*Gathering), isOld func(*Entry) bool) (old []string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for u, m := range g.Members {
+		if isOld(m) {
+			old = append(old, u)
+		}
+	}
+	if len(old) == 0 {
+		f(g)
+	}
+	return old
 }
 
 // hear takes in how a user is now, and tells the listener. It reports whether he is to be watched on for the room's sake. His lane's lock is held.
@@ -186,11 +194,12 @@ func (g *Gathering) has(user string) bool {
 	return g.Members[user] != nil
 }
 
-// takes reports whether a user who comes in becomes one of the Members. Whoever else comes into a crowd is known when it is counted.
-func (g *Gathering) takes(user string) bool {
+// takesAll reports whether everybody who comes in becomes one of the Members. Who else comes into a crowd is known when it is counted; its
+// readers are watched in any case.
+func (g *Gathering) takesAll() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return !g.closed && (g.all || g.readers[user] > 0)
+	return g.all && !g.closed
 }
 
 // unread ends what one stream of a reader began, and returns him where he need not be watched any more.

@@ -17,18 +17,32 @@ const roomsAtOnce = 8 // read at the same time, when all of them are read again
 // On an error nothing is watched.
 func (b *Board) WatchRoom(ctx context.Context, room, reader string, attach func(*Gathering)) error {
 	g := b.rooms.enter(room, reader, b.regather)
-	err := b.catchUpWith(ctx, g)
-	if err == nil { // he stays watched, because no index tells of one who hides
-		err = b.Watch(ctx, []string{reader}, func(e *Entry) { b.gather(b.lane(reader), e) })
-	}
-	if err != nil {
+	if err := b.show(ctx, g, reader, attach); err != nil {
 		b.letGo(g, b.rooms.leave(g, reader))
 		return fmt.Errorf("watch room: %w", err)
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	attach(g)
 	return nil
+}
+
+// show attaches somebody to a room that is as new as the store is now. The reader stays watched, because no index tells of one who hides.
+func (b *Board) show(ctx context.Context, g *Gathering, reader string, attach func(*Gathering)) error {
+	missing, err := b.catchUpWith(ctx, g)
+	if err != nil {
+		return err
+	}
+	if err := b.Watch(ctx, []string{reader}, func(e *Entry) { b.gather(b.lane(reader), e) }); err != nil {
+		return err
+	}
+	for {
+		old := g.attach(attach, func(m *Entry) bool { return missing[b.source.Lane(m.user)].After(m.Record.Head) })
+		if len(old) == 0 {
+			return nil
+		}
+		if err := b.reread(ctx, old); err != nil {
+			b.Unwatch([]string{reader})
+			return err
+		}
+	}
 }
 
 // UnwatchRoom ends what one WatchRoom began.
@@ -76,36 +90,38 @@ func (e *Entry) watchFor(g *Gathering) {
 	}
 }
 
-// catchUpWith returns when the gathering is as new as the store is now: as soon as the lanes are, where they tell all about it.
-func (b *Board) catchUpWith(ctx context.Context, g *Gathering) error {
-	caughtUp, err := b.catchUp(ctx)
+// catchUpWith returns when nobody is missing from the gathering who was there when it was called: as soon as the lanes tell so, where they tell all
+// about it. It returns what some lanes have not told by then, because of which Members may be known as they were before.
+func (b *Board) catchUpWith(ctx context.Context, g *Gathering) (missing []Head, err error) {
+	missing, err = b.catchUp(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if !caughtUp {
+	if slices.ContainsFunc(missing, func(h Head) bool { return h != Head{} }) {
 		g.doubt()
 	}
 	if g.heardOf() {
-		return b.lookUp(ctx, b.rooms.expectedIn(g), false)
+		return missing, b.lookUp(ctx, b.rooms.expectedIn(g), false)
 	}
 	_, err = g.again.wait(ctx)
-	return err
+	return missing, err
 }
 
-// catchUp waits until all lanes are where the store is now, and reports whether they are.
-func (b *Board) catchUp(ctx context.Context) (bool, error) {
+// catchUp waits until all lanes are where the store is now, but not for long. It returns where those should be that are not.
+func (b *Board) catchUp(ctx context.Context) (missing []Head, err error) {
 	heads, err := b.fence.wait(ctx)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	soon, cancel := context.WithTimeout(ctx, catchUp)
 	defer cancel()
+	missing = make([]Head, len(heads))
 	for i := range b.lanes {
 		if !b.lanes[i].reach(soon, heads[i]) {
-			return false, ctx.Err()
+			missing[i] = heads[i]
 		}
 	}
-	return true, nil
+	return missing, ctx.Err()
 }
 
 // regather reads who is in a room, and looks up those who are not known to be there. It is called by the gathering's fence alone.
@@ -140,7 +156,8 @@ func (b *Board) believe(ctx context.Context, users int, g *Gathering, before []H
 		return 0, err
 	}
 	for i := range b.lanes {
-		if b.lanes[i].inDoubt() || heads[i].Epoch != before[i].Epoch || before[i].After(heads[i]) {
+		heard := before[i] != Head{}
+		if b.lanes[i].inDoubt() || heard && (heads[i].Epoch != before[i].Epoch || before[i].After(heads[i])) {
 			return crowd, nil
 		}
 	}
