@@ -23,7 +23,6 @@ import (
 type moody struct {
 	*memstore.Store
 	trouble atomic.Pointer[func() error] // what happens instead; it may panic
-	onLane  atomic.Pointer[func()]
 }
 
 func (m *moody) mood(do func() error) { m.trouble.Store(&do) }
@@ -103,13 +102,6 @@ func (m *moody) RoomCount(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	return m.Store.RoomCount(ctx)
-}
-
-func (m *moody) Lane(user string) int {
-	if do := m.onLane.Load(); do != nil {
-		(*do)()
-	}
-	return m.Store.Lane(user)
 }
 
 func inMoodyWorld(t *testing.T, story func(w *world, m *moody)) {
@@ -232,6 +224,14 @@ func TestWhereTheRequestHasEndedAFailureIsNoSuccess(t *testing.T) {
 // Nothing but cutting it tells a client that a stream has come to harm: it would take a problem document for fields that it does not know.
 func TestAPanicEndsItsOwnStreamAndNoOther(t *testing.T) {
 	inMoodyWorld(t, func(w *world, m *moody) {
+		var armed atomic.Bool
+		secret := w.server.sealer.secret
+		w.server.sealer.secret = func(ctx context.Context) ([]byte, error) {
+			if armed.CompareAndSwap(true, false) {
+				panic("in the cursor")
+			}
+			return secret(ctx)
+		}
 		other := w.watch("eve", "user=bea")
 		other.started()
 		req, _ := http.NewRequest("GET", "http://presently/v1/stream?user=ada", nil)
@@ -248,18 +248,14 @@ func TestAPanicEndsItsOwnStreamAndNoOther(t *testing.T) {
 			read <- err
 		}()
 		time.Sleep(time.Second)
-		var once atomic.Bool
-		blow := func() {
-			if once.CompareAndSwap(false, true) {
-				panic("in the cursor")
-			}
-		}
+		armed.Store(true)
+		w.server.sealer.mu.Lock()
+		w.server.sealer.key = nil // so that it is asked for again
+		w.server.sealer.mu.Unlock()
 		m.Store.Beat(w.Context(), presence.Beat{User: "ada", Session: "session-1", State: presence.Online, TTL: worldPolicy.TTL, MaxLive: 1}) //nolint:errcheck // cannot fail
-		m.onLane.Store(&blow)
 		if err := <-read; err == nil || strings.Contains(string(text), "requestId") || strings.Count(string(text), "event: ") != 2 {
 			w.Errorf("the stream ended with %v, after\n%s", err, text)
 		}
-		m.onLane.Store(nil)
 		if got := w.server.hub.Len(); got != 1 {
 			w.Errorf("%d streams, want 1", got)
 		}
