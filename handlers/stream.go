@@ -180,7 +180,8 @@ func (c cleanup) run() {
 
 // begin has a stream watch what it was opened for, and finds out what has changed since its reader was here last.
 func (s *Server) begin(ctx context.Context, v *viewing, o opening, b *beginning) error {
-	err := v.watchUsers(ctx, o.users, func(e *presence.Entry) {
+	var err error
+	b.firsts, err = v.watchUsers(ctx, o.users, func(e *presence.Entry) {
 		b.resumed = b.resumed && e.Record.Head.Epoch < int64(b.since) // else the store has lost data since
 	})
 	if err == nil {
@@ -206,6 +207,7 @@ func (s *Server) begin(ctx context.Context, v *viewing, o opening, b *beginning)
 type beginning struct {
 	resumed bool
 	since   presence.Version
+	firsts  map[string]view // how the users were who were asked for
 	rooms   map[string]bool // that have changed since
 }
 
@@ -239,7 +241,7 @@ func (b *beginning) news(v *viewing, n sse.News) bool {
 	case kindTyping: // what he saw then ends by itself, unless that was just now
 		return string(n.Frame.Data) != "[]" || v.board.Newest()-b.since < presence.Version(marksLast.Microseconds())
 	}
-	first := v.first(n.Key.ID)
+	first := b.firsts[n.Key.ID]
 	return first.version > b.since || first.frame != n.Frame
 }
 
@@ -259,47 +261,71 @@ func retryDelay() time.Duration { return 2*time.Second + rand.N(3*time.Second) }
 
 // endInTime sees to it that a stream ends before its token does, and not later than its age allows.
 func (s *Server) endInTime(stream *sse.Stream, tokenEnds time.Time) *ending {
-	e := &ending{stream: stream}
-	e.age = time.AfterFunc(jitter(s.opts.StreamMaxAge, maxAgeJitter), func() { stream.End(reconnect(api.ReconnectReasonMaxAge, 0)) })
+	e := &ending{stream: stream, oldest: time.Now().Add(jitter(s.opts.StreamMaxAge, maxAgeJitter))}
+	e.timer = time.AfterFunc(time.Hour, e.look)
 	e.set(tokenEnds)
 	return e
 }
 
-// ending ends one stream.
+// ending ends one stream. One timer does for all of its reasons.
 type ending struct {
 	stream *sse.Stream
-	age    *time.Timer
+	oldest time.Time
+	timer  *time.Timer
 
-	mu           sync.Mutex // guards what follows
-	expires      time.Time
-	warning, end *time.Timer
+	mu      sync.Mutex // guards what follows
+	expires time.Time
+	warned  bool // of that
+	stopped bool
 }
 
 // set makes the stream end with a token that ends then.
 func (e *ending) set(expires time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if expires.Equal(e.expires) {
+	if !expires.Equal(e.expires) {
+		e.expires, e.warned = expires, false
+		e.arm()
+	}
+}
+
+// arm sets the timer for what comes first. The lock is held.
+func (e *ending) arm() {
+	next := e.expires
+	if !e.warned {
+		next = next.Add(-expiryWarning)
+	}
+	if e.oldest.Before(next) {
+		next = e.oldest
+	}
+	if !e.stopped {
+		e.timer.Reset(time.Until(next))
+	}
+}
+
+// look does what is due.
+func (e *ending) look() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch now := time.Now(); {
+	case !now.Before(e.oldest):
+		e.stream.End(reconnect(api.ReconnectReasonMaxAge, 0))
 		return
+	case !now.Before(e.expires):
+		e.stream.End(reconnect(api.ReconnectReasonTokenExpired, 0))
+		return
+	case !e.warned && !now.Before(e.expires.Add(-expiryWarning)):
+		e.warned = true
+		e.stream.Send(sse.Event{Name: "tokenExpiring", Data: encode(api.TokenExpiringEvent{ExpiresAt: formatTime(e.expires)})})
 	}
-	if e.end != nil {
-		e.warning.Stop()
-		e.end.Stop()
-	}
-	e.expires = expires
-	left := time.Until(expires)
-	e.warning = time.AfterFunc(max(0, left-expiryWarning), func() {
-		e.stream.Send(sse.Event{Name: "tokenExpiring", Data: encode(api.TokenExpiringEvent{ExpiresAt: formatTime(expires)})})
-	})
-	e.end = time.AfterFunc(left, func() { e.stream.End(reconnect(api.ReconnectReasonTokenExpired, 0)) })
+	e.arm()
 }
 
 func (e *ending) stop() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.age.Stop()
-	e.warning.Stop()
-	e.end.Stop()
+	e.stopped = true
+	e.timer.Stop()
 }
 
 // reconnect is the last event of a stream that we end ourselves.
