@@ -14,7 +14,7 @@ P ?= 2
 # Modules beside the product's own, such as linters: ./... does not reach them.
 MODULES := $(patsubst %/go.mod,%,$(wildcard internal/*/go.mod e2e/go.mod bench/go.mod))
 # npm packages with tests of their own.
-CLIENTS := $(patsubst %/package.json,%,$(wildcard client/package.json e2e/package.json))
+CLIENTS := $(patsubst %/package.json,%,$(wildcard client/package.json))
 
 .PHONY: help
 help: ## list the targets
@@ -27,6 +27,11 @@ setup: ## install what tests need and this machine lacks (Debian packages, no se
 .PHONY: generate
 generate: ## generate api/ from openapi.yaml
 	internal/tools/generate.sh
+
+.PHONY: demo
+demo: ## build the demo's bundle, which is committed, from web/home/src and client/src
+	test -d client/node_modules || npm --prefix client ci --no-fund --no-audit
+	node web/home/build.mjs
 
 .PHONY: build
 build: ## build the static binary dist/presently
@@ -50,7 +55,7 @@ contract: ## lint openapi.yaml and see that api/ is generated from it
 
 .PHONY: test-go
 test-go: setup ## run the Go tests with the race detector
-	go test -race -timeout 10m -p $(P) ./...
+	go test -race -timeout 20m -p $(P) ./...
 
 .PHONY: test-modules
 test-modules: setup
@@ -83,6 +88,30 @@ fuzz: ## run every fuzz target for FUZZTIME (10s) each
 .PHONY: bench
 bench: ## run the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
+
+# How often each fault is run, and for how long random ones are. The whole of it takes hours.
+REPEATS ?= 20
+MINUTES ?= 30
+SOAK    := .cache/soak
+
+.PHONY: browser
+browser: ## run the demo's stories in a real Chromium (chromium must be installed)
+	cd e2e/browser && npm ci --no-audit --no-fund && npm test
+
+.PHONY: faults
+faults: setup ## break everything once, each in its short form, under the checker of e2e/chaos
+	go test -tags faults -count=1 -timeout 30m -run 'TestNobodyIsToldWrongThings' ./e2e
+
+.PHONY: soak
+soak: setup ## break everything REPEATS times, and for MINUTES at random; write docs/reliability.md
+	mkdir -p $(SOAK) && rm -f $(SOAK)/results.jsonl
+	@# The page is written whatever was found. It tells of failures, too.
+	PRESENTLY_SOAK_REPEATS=$(REPEATS) PRESENTLY_SOAK_MINUTES=$(MINUTES) PRESENTLY_FAULT_RESULTS=$(CURDIR)/$(SOAK)/results.jsonl \
+		go test -tags faults -count=1 -timeout 24h -run 'TestNobodyIsToldWrongThings' -v ./e2e >$(SOAK)/log 2>&1; status=$$?; \
+	go run ./e2e/chaos/page -command 'make soak REPEATS=$(REPEATS) MINUTES=$(MINUTES)' -product '$(VERSION)' \
+		-machine "$$(nproc) cores, $$(uname -sr), $$(redis-server --version | cut -d' ' -f3), $$(go version | cut -d' ' -f3)" \
+		-notes docs/reliability-notes.md $(SOAK)/results.jsonl >$(SOAK)/page.md && cp $(SOAK)/page.md docs/reliability.md; \
+	if [[ $$status != 0 ]]; then grep -E '^ *--- FAIL' $(SOAK)/log; exit $$status; fi
 
 .PHONY: clean
 clean: ## remove what was built

@@ -4,15 +4,15 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"strings"
 )
 
 const helpHead = `Presently answers one question over plain HTTP: who is here right now, and what are they doing?
 
-  presently                    serve
-  presently token --sub ada    make a token, to try things with; see presently token --help
-  presently health             find out whether the instance on this machine serves
-  presently help               this text
-  presently --version          the version
+  presently               serve
+  presently --version     the version
+%s
+Each command tells more with --help, with examples: presently watch --help.
 
 With no setting at all it serves for development: on this machine alone, in memory, with a token printed
 for you. To serve others, give it a key for tokens; to serve with several instances, or to keep
@@ -28,7 +28,11 @@ machine sees the flags of a process: keep secrets in the environment. Durations 
 // printHelp writes what there is to know before the documentation.
 func printHelp(w io.Writer) error {
 	b := bufio.NewWriter(w)
-	b.WriteString(helpHead)
+	var list strings.Builder
+	for _, c := range commands() {
+		fmt.Fprintf(&list, "  presently %-13s %s\n", c.name, c.about)
+	}
+	fmt.Fprintf(b, helpHead, list.String())
 	group := ""
 	for _, s := range settings {
 		if s.group != group {

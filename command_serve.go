@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/presently/presently/handlers"
@@ -70,12 +71,22 @@ func serve(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) er
 		return err
 	}
 	defer store.close()
+	instance := randomName()
+	traces, err := newTracing(ctx, c, instance, log)
+	if err != nil {
+		return err
+	}
+	defer traces.close()
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.listen)
 	if err != nil {
 		return fmt.Errorf("PRESENTLY_LISTEN: %w", err)
 	}
-	instance := randomName()
-	presently := newHandlers(c, store.Store, instance, log)
+	admin, err := listenAdmin(ctx, c, log)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	registry := newRegistry(store)
+	presently := newHandlers(c, store.Store, instance, registry, traces, log)
 	// What serves outlives ctx, which only asks it to stop.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
@@ -83,7 +94,12 @@ func serve(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) er
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return presently.Run(life) })
+	g.Go(func() error {
+		c.tokens.Run(life, log)
+		return nil
+	})
 	g.Go(func() error { return accept(server, listener) })
+	g.Go(func() error { return admin.serve(presently.Operators(store.facts), serveMetrics(registry)) })
 	g.Go(func() error {
 		store.advise(life)
 		return nil
@@ -92,10 +108,10 @@ func serve(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) er
 		<-ctx.Done()
 		defer end()
 		log.Info("stopping", "reason", context.Cause(ctx), "drain", c.drain.String())
-		return stop(presently, server, c.drain)
+		return errors.Join(stop(presently, server, c.drain), admin.stop())
 	})
 	log.Info("serving", "version", versionName(), "address", listener.Addr().String(), "tls", c.tls != nil,
-		"store", storeName(c), "instance", instance, "ttl", c.policy.TTL.String(), "heartbeat", c.policy.Heartbeat.String())
+		"admin", admin.address(), "store", storeName(c), "instance", instance, "ttl", c.policy.TTL.String(), "heartbeat", c.policy.Heartbeat.String())
 	if c.development {
 		if err := greet(stdout, c, listener.Addr().String()); err != nil {
 			log.Warn("the terminal cannot be written to", "error", err)
@@ -104,9 +120,13 @@ func serve(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) er
 	return g.Wait()
 }
 
-func newHandlers(c config, store presence.Store, instance string, log *slog.Logger) *handlers.Server {
+func newHandlers(c config, store presence.Store, instance string, registry *prometheus.Registry, traces *tracing, log *slog.Logger) *handlers.Server {
+	var metrics http.Handler
+	if c.admin == "" {
+		metrics = serveMetrics(registry)
+	}
 	return handlers.New(handlers.Options{
-		Tracker:  &presence.Tracker{Store: store, Policy: c.policy, Instance: instance},
+		Tracker:  &presence.Tracker{Store: traces.store(store), Policy: c.policy, Instance: instance},
 		Tokens:   c.tokens,
 		Coalesce: c.coalesce, Drain: c.drain, StreamMaxAge: c.maxAge,
 		Origins:  c.origins,
@@ -114,16 +134,17 @@ func newHandlers(c config, store presence.Store, instance string, log *slog.Logg
 		Docs:     docs.Handler("/docs"),
 		Home:     newHome(c),
 		Log:      log,
+		Rates:    c.rates,
+		Registry: registry, Metrics: metrics, Trace: traces.middleware(),
 	})
 }
 
 func newHome(c config) http.Handler {
-	if !c.development {
-		return home.Handler(home.Options{})
+	o := home.Options{Demo: c.demo, Silence: c.policy.TTL}
+	if c.development {
+		o.People = c.devPeople
 	}
-	return home.Handler(home.Options{
-		User: devUser, Token: c.devToken, Silence: c.policy.TTL,
-	})
+	return home.Handler(o)
 }
 
 // newServer has no WriteTimeout: it would end each stream; every write of a stream has a deadline of its own.
@@ -172,6 +193,7 @@ func stop(h *handlers.Server, s *http.Server, drain time.Duration) error {
 // openedStore is a store and what is to be done with it besides using it.
 type openedStore struct {
 	presence.Store
+	redis  *redisstore.Store     // nil: it is none
 	advise func(context.Context) // tells of what works today and hurts on a bad day; returns when it has, or ctx ends
 	close  func()
 }
@@ -180,7 +202,7 @@ type openedStore struct {
 func openStore(ctx context.Context, c config, log *slog.Logger) (openedStore, error) {
 	if c.redisURL == "" {
 		memory := memstore.New(memstore.Options{TTL: c.policy.TTL, Sweep: c.sweep})
-		return openedStore{memory, func(context.Context) {}, func() {}}, nil
+		return openedStore{Store: memory, advise: func(context.Context) {}, close: func() {}}, nil
 	}
 	redisstore.LogTo(log)
 	store, err := redisstore.Open(ctx, c.redisURL, redisstore.Options{
@@ -190,7 +212,7 @@ func openStore(ctx context.Context, c config, log *slog.Logger) (openedStore, er
 		return openedStore{}, fmt.Errorf("PRESENTLY_REDIS_URL: %w", err)
 	}
 	return openedStore{
-		Store:  store,
+		Store: store, redis: store,
 		advise: func(ctx context.Context) { advise(ctx, store, log) },
 		close: func() {
 			if err := store.Close(); err != nil {

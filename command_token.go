@@ -109,11 +109,22 @@ func runToken(args, environ []string, stdout io.Writer) error {
 	return err
 }
 
-func (r *reader) issueChecked(g grant) (string, error) {
+// issuerConfig is what the server believes that is signed with the secret: algorithms of public keys are of no use to an issuer without the private
+// ones.
+func (r *reader) issuerConfig() handlers.TokenConfig {
 	c := handlers.TokenConfig{
 		Secret: []byte(r.text("JWT_SECRET")), Algorithms: r.list("JWT_ALGORITHMS"),
 		Issuer: r.text("JWT_ISSUER"), Audience: r.text("JWT_AUDIENCE"),
 	}
+	isSecret := func(name string) bool { return strings.HasPrefix(name, "HS") }
+	if slices.ContainsFunc(c.Algorithms, isSecret) {
+		c.Algorithms = slices.DeleteFunc(c.Algorithms, func(name string) bool { return !isSecret(name) })
+	}
+	return c
+}
+
+func (r *reader) issueChecked(g grant) (string, error) {
+	c := r.issuerConfig()
 	if g.user == "" {
 		return "", usagef("say whom the token is for: presently token --sub ada")
 	}

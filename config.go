@@ -7,9 +7,7 @@ import (
 	"flag"
 	"log/slog"
 	"math"
-	"net"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +22,7 @@ type config struct {
 
 	redisURL    string // empty: the embedded store
 	partitions  int
+	demo        bool
 	development bool // neither Redis nor a key: loopback only, with a secret made up for this run
 
 	tokens   *handlers.Verifier
@@ -34,6 +33,10 @@ type config struct {
 	maxAge   time.Duration
 	drain    time.Duration
 	origins  []string
+
+	rates bool   // off switches off rates, never caps
+	admin string // address for operators; empty: none
+	otlp  string // where traces are posted; empty: there are none
 
 	logLevel  slog.Level
 	logFormat string
@@ -77,11 +80,14 @@ func loadConfig(fs *flag.FlagSet, args, environ []string) (config, error) {
 	readLogLevel(r, &c)
 	readTLS(r, &c)
 	readTokens(r, &c)
-	readListen(r, &c)
+	c.listen = readAddress(r, "LISTEN", c.development)
+	readOperation(r, &c)
 	if !r.isGiven("SWEEP") {
 		// A sweep tells by the last one's age whether the store was away. Where sessions live shortly, a second is too coarse for that.
 		c.sweep = min(c.sweep, max(c.policy.TTL/10, 10*time.Millisecond))
 	}
+	demo := r.oneOf("DEMO", "auto", "on", "off")
+	c.demo = demo == "on" || demo == "auto" && c.development
 	if c.development && !r.isGiven("DRAIN") {
 		c.drain = time.Second // there is no other instance to go to
 	}
@@ -106,8 +112,7 @@ func readHeartbeat(r *reader, ttl time.Duration) time.Duration {
 
 // readUnused checks what has no effect in this version yet, and refuses what would be expected to have one.
 func readUnused(r *reader) {
-	r.oneOf("RATE_LIMIT", "on", "off")
-	unsupported := []string{"JWKS_URL", "ADMIN_LISTEN", "OTLP_ENDPOINT", "WEBHOOK_URL", "WEBHOOK_SECRET"}
+	unsupported := []string{"WEBHOOK_URL", "WEBHOOK_SECRET"}
 	if r.oneOf("AFTER_LOSS", "open", "closed") == "closed" {
 		unsupported = append(unsupported, "AFTER_LOSS")
 	}
@@ -158,6 +163,7 @@ func readTLS(r *reader, c *config) {
 func readTokens(r *reader, c *config) {
 	t := handlers.TokenConfig{
 		Secret:     []byte(r.text("JWT_SECRET")),
+		JWKS:       r.text("JWKS_URL"),
 		Algorithms: r.list("JWT_ALGORITHMS"),
 		Issuer:     r.text("JWT_ISSUER"),
 		Audience:   r.text("JWT_AUDIENCE"),
@@ -171,15 +177,18 @@ func readTokens(r *reader, c *config) {
 		}
 		t.PublicKeys = keys
 	}
-	switch hasKey := len(t.Secret) > 0 || len(t.PublicKeys) > 0; {
+	switch hasKey := len(t.Secret) > 0 || len(t.PublicKeys) > 0 || t.JWKS != ""; {
 	case !hasKey && c.redisURL != "":
-		r.wrong("JWT_SECRET", "is needed with %s, or PRESENTLY_JWT_KEY_FILE: without a key nobody could be told from anybody; `openssl rand -base64 48` makes a good secret", r.source("REDIS_URL"))
+		r.wrong("JWT_SECRET", "is needed with %s, or PRESENTLY_JWT_KEY_FILE or PRESENTLY_JWKS_URL: without a key nobody could be told from anybody; `openssl rand -base64 48` makes a good secret", r.source("REDIS_URL"))
 		return
 	case !hasKey:
 		c.development = true
 		t.Secret = randomSecret()
 	case c.redisURL == "":
 		r.warn("PRESENTLY_REDIS_URL is not set: presence is kept in the memory of this process, on this instance alone, and is gone when it ends")
+	}
+	if t.JWKS != "" && t.Audience == "" {
+		r.warn("PRESENTLY_JWT_AUDIENCE is not set: with %s each token of that provider is believed, also those that it makes for other services", r.source("JWKS_URL"))
 	}
 	if secret := string(t.Secret); !c.development && strings.TrimSpace(secret) != secret {
 		r.warn("%s begins or ends with white space, which is taken as part of the secret", r.source("JWT_SECRET"))
@@ -192,7 +201,7 @@ func readTokens(r *reader, c *config) {
 
 // tokenProblems tells what a verifier cannot be made of, by the names of the settings.
 func (r *reader) tokenProblems(err error) {
-	names := map[string]string{"Secret": "JWT_SECRET", "PublicKeys": "JWT_KEY_FILE", "Algorithms": "JWT_ALGORITHMS", "Leeway": "JWT_LEEWAY"}
+	names := map[string]string{"Secret": "JWT_SECRET", "JWKS": "JWKS_URL", "PublicKeys": "JWT_KEY_FILE", "Algorithms": "JWT_ALGORITHMS", "Leeway": "JWT_LEEWAY"}
 	joined, _ := err.(interface{ Unwrap() []error })
 	if joined == nil {
 		return
@@ -209,26 +218,4 @@ func randomSecret() []byte {
 	secret := make([]byte, 64)
 	rand.Read(secret)
 	return secret
-}
-
-// readListen checks the address. Development, where whoever can connect gets a token, is for this machine alone.
-func readListen(r *reader, c *config) {
-	c.listen = r.text("LISTEN")
-	host, port, err := net.SplitHostPort(c.listen)
-	if n, portErr := strconv.Atoi(port); err != nil || portErr != nil || n < 0 || n > 65535 {
-		r.wrong("LISTEN", "%q is no address: write it like :8080 or 127.0.0.1:8080", c.listen)
-		return
-	}
-	switch {
-	case !c.development || isLoopback(host):
-	case host == "":
-		c.listen = net.JoinHostPort("127.0.0.1", port)
-	default:
-		r.wrong("LISTEN", "%q can be reached from elsewhere, which needs a key: set PRESENTLY_JWT_SECRET or PRESENTLY_JWT_KEY_FILE, or listen at 127.0.0.1:%s", c.listen, port)
-	}
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -35,7 +35,8 @@ var settings = []setting{
 	{"Serving", "TLS_CERT", "file", "", "certificate chain in PEM; with it and the key HTTPS is served"},
 	{"Serving", "TLS_KEY", "file", "", "private key in PEM"},
 	{"Serving", "CORS_ORIGINS", "list", "", "origins whose pages may ask, such as https://app.example.org,https://example.org"},
-	{"Serving", "RATE_LIMIT", "on|off", "on", "off switches off rates, never caps; there are no rates in this version yet"},
+	{"Serving", "RATE_LIMIT", "on|off", "on", "off switches off rates, never caps"},
+	{"Serving", "DEMO", "auto|on|off", "auto", "the team room at /; auto: in development; on elsewhere it asks for a token, and gives none"},
 	{"Serving", "DRAIN", "duration", "25s", "time over which streams are ended when the process is asked to stop"},
 
 	{"Store", "REDIS_URL", "url", "", "redis://, rediss://, several hosts for a cluster, redis+sentinel://…/master; none: memory of this process"},
@@ -44,7 +45,7 @@ var settings = []setting{
 
 	{"Tokens", "JWT_SECRET", "secret", "", "of 32 bytes or more, shared with whoever issues tokens"},
 	{"Tokens", "JWT_KEY_FILE", "file", "", "public keys or certificates in PEM; each may have signed a token"},
-	{"Tokens", "JWKS_URL", "url", "", "public keys of an identity provider; not supported yet"},
+	{"Tokens", "JWKS_URL", "url", "", "where an identity provider publishes its public keys (JWKS); https, but on this machine"},
 	{"Tokens", "JWT_ALGORITHMS", "list", "", "those accepted; none: what fits the keys (HS256, RS256, ES256, …, EdDSA)"},
 	{"Tokens", "JWT_ISSUER", "text", "", "the iss that tokens must have; none: any"},
 	{"Tokens", "JWT_AUDIENCE", "text", "", "the aud that tokens must have; none: any"},
@@ -62,11 +63,17 @@ var settings = []setting{
 
 	{"Operation", "LOG_LEVEL", "level", "info", "debug, info, warn or error"},
 	{"Operation", "LOG_FORMAT", "text|json", "text", ""},
-	{"Operation", "ADMIN_LISTEN", "address", "", "a second address, for metrics and profiles; not supported yet"},
-	{"Operation", "OTLP_ENDPOINT", "url", "", "where traces go; not supported yet"},
+	{"Operation", "ADMIN_LISTEN", "address", "", "a second address, for operators alone: a page, profiles, and the metrics, which then are only there"},
+	{"Operation", "OTLP_ENDPOINT", "url", "", "a collector to which traces go by OTLP over HTTP, such as http://localhost:4318"},
 	{"Operation", "WEBHOOK_URL", "url", "", "where changes are posted; not supported yet"},
 	{"Operation", "WEBHOOK_SECRET", "secret", "", "that signs what is posted; not supported yet"},
+
+	{clientGroup, "URL", "url", "http://localhost:8080", "where the server is"},
+	{clientGroup, "TOKEN", "token", "", "who asks; better here than as a flag, which everybody on a machine sees"},
 }
+
+// clientGroup are the settings of commands that talk to a server; the server itself has nothing to do with them.
+const clientGroup = "Commands that talk to a server"
 
 // reader reads settings one by one and collects what is wrong with them, so that one error can tell all of it.
 type reader struct {
@@ -96,7 +103,7 @@ func gather(fs *flag.FlagSet, args, environ []string, names ...string) (*reader,
 		}
 	}
 	for _, s := range settings {
-		if len(names) > 0 && !slices.Contains(names, s.name) {
+		if len(names) > 0 && !slices.Contains(names, s.name) || len(names) == 0 && s.group == clientGroup {
 			continue
 		}
 		fs.Func(s.flag(), s.help, func(value string) error {

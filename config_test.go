@@ -41,11 +41,13 @@ func loadGood(t testing.TB, environ ...string) config {
 
 func TestConfigKnowsEveryNameOfTheDesign(t *testing.T) {
 	const design = `LISTEN REDIS_URL JWT_SECRET JWT_KEY_FILE JWKS_URL JWT_ALGORITHMS JWT_ISSUER JWT_AUDIENCE JWT_LEEWAY TTL GRACE HEARTBEAT SWEEP
-		IDLE_AFTER TYPING_TTL COALESCE DRAIN STREAM_MAX_AGE RATE_LIMIT CORS_ORIGINS TLS_CERT TLS_KEY ADMIN_LISTEN LOG_LEVEL LOG_FORMAT
+		IDLE_AFTER TYPING_TTL COALESCE DRAIN STREAM_MAX_AGE RATE_LIMIT CORS_ORIGINS TLS_CERT TLS_KEY ADMIN_LISTEN LOG_LEVEL LOG_FORMAT DEMO
 		PARTITIONS AFTER_LOSS OTLP_ENDPOINT WEBHOOK_URL WEBHOOK_SECRET`
 	var names []string
 	for _, s := range settings {
-		names = append(names, s.name)
+		if s.group != clientGroup {
+			names = append(names, s.name)
+		}
 	}
 	want := strings.Fields(design)
 	slices.Sort(names)
@@ -143,7 +145,6 @@ func TestEverythingWrongIsNamedAtOnce(t *testing.T) {
 // An operator who sets what this version does not have must not believe that it works.
 func TestWhatIsNotSupportedYetIsRefused(t *testing.T) {
 	for _, env := range []string{
-		"PRESENTLY_JWKS_URL=https://id.example/keys", "PRESENTLY_ADMIN_LISTEN=:9090", "PRESENTLY_OTLP_ENDPOINT=http://localhost:4318",
 		"PRESENTLY_WEBHOOK_URL=https://app.example/hook", "PRESENTLY_WEBHOOK_SECRET=secret", "PRESENTLY_AFTER_LOSS=closed",
 	} {
 		name, _, _ := strings.Cut(env, "=")
@@ -172,6 +173,7 @@ func TestWarningsTellWhatWorksButHurts(t *testing.T) {
 	}{
 		{"development", nil, ""},
 		{"TTL too short for hidden tabs", []string{"PRESENTLY_TTL=64s"}, "PRESENTLY_TTL is 1m4s: browsers let hidden tabs beat once a minute"},
+		{"JWKS without an audience", []string{"PRESENTLY_JWKS_URL=https://id.example/keys"}, "PRESENTLY_JWT_AUDIENCE is not set: with PRESENTLY_JWKS_URL each token"},
 		{"TTL long enough", []string{"PRESENTLY_TTL=65s"}, ""},
 		{"unknown setting", []string{"PRESENTLY_TLL=90s"}, "PRESENTLY_TLL is not a setting"},
 		{"settings of others", []string{"HOME=/", "PATH=/bin", "PRESENTLY=1"}, ""},
@@ -459,5 +461,51 @@ func TestHelpNamesEverySettingAndItsDefault(t *testing.T) {
 	}
 	if _, err := load(t, []string{"--help"}); !errors.Is(err, flag.ErrHelp) {
 		t.Errorf("--help: %v", err)
+	}
+}
+
+func TestOperatorsHaveAnAddressOfTheirOwn(t *testing.T) {
+	secret := "PRESENTLY_JWT_SECRET=" + testSecret
+	if c := loadGood(t, secret); c.admin != "" || c.otlp != "" || !c.rates {
+		t.Errorf("by default: admin %q, traces %q, rates %t", c.admin, c.otlp, c.rates)
+	}
+	if c := loadGood(t, secret, "PRESENTLY_ADMIN_LISTEN=:9090", "PRESENTLY_RATE_LIMIT=off"); c.admin != ":9090" || c.rates {
+		t.Errorf("admin %q, rates %t", c.admin, c.rates)
+	}
+	if c := loadGood(t, "PRESENTLY_ADMIN_LISTEN=:9090"); c.admin != "127.0.0.1:9090" {
+		t.Errorf("in development: admin %q, want loopback", c.admin)
+	}
+	loadGood(t, secret, "PRESENTLY_LISTEN=127.0.0.1:0", "PRESENTLY_ADMIN_LISTEN=127.0.0.1:0")
+	for env, want := range map[string]string{
+		"PRESENTLY_ADMIN_LISTEN=9090":         `PRESENTLY_ADMIN_LISTEN: "9090" is no address`,
+		"PRESENTLY_ADMIN_LISTEN=0.0.0.0:9090": `PRESENTLY_ADMIN_LISTEN: "0.0.0.0:9090" can be reached from elsewhere`,
+		"PRESENTLY_LISTEN=0.0.0.0:9090":       `PRESENTLY_LISTEN: "0.0.0.0:9090" can be reached from elsewhere`,
+	} {
+		if _, err := load(t, nil, env); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", env, err, want)
+		}
+	}
+	_, err := load(t, nil, secret, "PRESENTLY_LISTEN=:9090", "PRESENTLY_ADMIN_LISTEN=:9090")
+	if err == nil || !strings.Contains(err.Error(), "PRESENTLY_ADMIN_LISTEN: is PRESENTLY_LISTEN's address too") {
+		t.Errorf("one address for both: %v", err)
+	}
+}
+
+func TestTracesGoToACollectorsAddress(t *testing.T) {
+	for given, want := range map[string]string{
+		"http://localhost:4318":                     "http://localhost:4318/v1/traces",
+		"http://localhost:4318/":                    "http://localhost:4318/v1/traces",
+		"https://collector.example/otlp":            "https://collector.example/otlp/v1/traces",
+		"https://collector.example/otlp/v1/traces/": "https://collector.example/otlp/v1/traces",
+	} {
+		if c := loadGood(t, "PRESENTLY_OTLP_ENDPOINT="+given); c.otlp != want {
+			t.Errorf("%s: %s, want %s", given, c.otlp, want)
+		}
+	}
+	for _, wrong := range []string{"localhost:4318", "grpc://localhost:4317", "http://", "http://localhost:4318?x=hunter2", "https://me:hunter2@collector.example"} {
+		_, err := load(t, nil, "PRESENTLY_OTLP_ENDPOINT="+wrong)
+		if err == nil || !strings.Contains(err.Error(), "PRESENTLY_OTLP_ENDPOINT: ") || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", wrong, err)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/presently/presently/handlers"
+	"github.com/presently/presently/web/home"
 )
 
 const (
@@ -20,6 +21,20 @@ func (c config) devToken() (string, error) {
 		user: devUser, name: "Ada", lasts: day,
 		scope: strings.Join([]string{handlers.ScopeRead, handlers.ScopeWrite, handlers.ScopeStats, handlers.ScopeAdmin}, " "),
 	})
+}
+
+// devPeople are those whom the demo may be, with tokens for what people do and no more.
+func (c config) devPeople() ([]home.Person, error) {
+	var people []home.Person
+	for _, name := range []string{"Ada", "Ben", "Cat", "Dan"} {
+		user := strings.ToLower(name)
+		token, err := c.issuer.issue(grant{user: user, name: name, lasts: day, scope: handlers.ScopeRead + " " + handlers.ScopeWrite})
+		if err != nil {
+			return nil, err
+		}
+		people = append(people, home.Person{User: user, Name: name, Token: token})
+	}
+	return people, nil
 }
 
 const greeting = `

@@ -38,17 +38,14 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		command, args = args[0], args[1:]
 	}
-	switch command {
-	case "":
+	if command == "" {
 		return runServe(ctx, args, environ, stdout, stderr)
-	case "token":
-		return runToken(args, environ, stdout)
-	case "health":
-		return runHealth(ctx, args, environ, stdout)
-	case "help":
-		return printHelp(stdout)
 	}
-	return usagef("there is no command %q: the commands are token, health and help, and without one presently serves", command)
+	c, ok := findCommand(command)
+	if !ok {
+		return noCommand(command)
+	}
+	return c.runCommand(ctx, invocation{args, environ, stdout, stderr})
 }
 
 // usageError is a fault of whoever wrote the command line.

@@ -4,19 +4,25 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/ecdsa"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"go.uber.org/goleak"
 
 	"github.com/presently/presently/internal/redistest"
@@ -337,7 +343,7 @@ func TestInProductionNothingIsSaidOnTheTerminalAndTheFirstPageHasNoToken(t *test
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(string(page), "eyJ") || !strings.Contains(string(page), `id="development">null<`) {
+	if strings.Contains(string(page), "eyJ") || strings.Contains(string(page), "demo") {
 		t.Error("the first page is that of development")
 	}
 	i.stop()
@@ -485,6 +491,57 @@ func TestHealthTellsWhetherTheInstanceServes(t *testing.T) {
 	}
 }
 
+// The identity provider is away when the instance starts, and comes later: nobody has to start anything again.
+func TestServesTokensOfAProviderOnceItsKeysAreThere(t *testing.T) {
+	key := keyPairs(t)[1].private.(*ecdsa.PrivateKey)
+	point, err := key.PublicKey.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	enc := base64.RawURLEncoding.EncodeToString
+	set := fmt.Sprintf(`{"keys":[{"kty":"EC","crv":"P-256","kid":"2026","use":"sig","x":%q,"y":%q}]}`, enc(point[1:33]), enc(point[33:]))
+	var published atomic.Bool
+	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if !published.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		io.WriteString(w, set) //nolint:errcheck // a test
+	}))
+	defer provider.Close()
+	address := strings.Replace(provider.URL, "http://", "http://me:hunter2@", 1)
+	i, c := start(t, "PRESENTLY_JWKS_URL="+address+"/keys", "PRESENTLY_JWT_AUDIENCE=presently"), client(t)
+	becomes(t, c, i.url+"/readyz", http.StatusServiceUnavailable)
+	i.stderr.await(t, regexp.MustCompile(`"level":"WARN","msg":"the keys of tokens cannot be fetched`))
+
+	published.Store(true)
+	becomes(t, c, i.url+"/readyz", http.StatusOK)
+	made := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{"sub": "ada", "aud": "presently", "exp": time.Now().Add(time.Hour).Unix()})
+	made.Header["kid"] = "2026"
+	token, err := made.SignedString(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, i.url+"/v1/presence/me", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	response, err := c.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		t.Errorf("a token of the provider: %s", response.Status)
+	}
+	i.stop()
+	i.wait()
+	if strings.Contains(i.stderr.String(), "hunter2") {
+		t.Errorf("the log has the provider's password:\n%s", i.stderr)
+	}
+}
+
 func TestTokenCommandMakesTokensThatTheServerBelieves(t *testing.T) {
 	environ := []string{"PRESENTLY_JWT_SECRET=" + testSecret + testSecret, "PRESENTLY_JWT_ALGORITHMS=HS384", "PRESENTLY_JWT_ISSUER=me", "PRESENTLY_JWT_AUDIENCE=presently"}
 	out, err := runOnce(t, []string{"token", "--sub", "ada", "--name=Ada", "--avatar=https://example.org/a.png", "--scope=presence:admin", "--rooms=team-*,lobby", "--ttl=2m"}, environ...)
@@ -537,7 +594,7 @@ func TestTokenCommandRefusesWhatTheServerWould(t *testing.T) {
 }
 
 func TestCommandsThatAreNotThereAreNamed(t *testing.T) {
-	for _, command := range []string{"watch", "sim", "check", "serve", "Token"} {
+	for _, command := range []string{"serve", "Token", "watch ", "presently"} {
 		_, err := runOnce(t, []string{command})
 		if err == nil || !strings.Contains(err.Error(), `there is no command "`+command+`"`) || exitCode(err) != 2 {
 			t.Errorf("%s: %v", command, err)

@@ -234,6 +234,7 @@ const (
 	ProblemCodeInsufficientScope    ProblemCode = "insufficient_scope"
 	ProblemCodeInternal             ProblemCode = "internal"
 	ProblemCodeInvalidToken         ProblemCode = "invalid_token"
+	ProblemCodeKeysUnavailable      ProblemCode = "keys_unavailable"
 	ProblemCodeMalformedJSON        ProblemCode = "malformed_json"
 	ProblemCodeMethodNotAllowed     ProblemCode = "method_not_allowed"
 	ProblemCodeMissingToken         ProblemCode = "missing_token"
@@ -266,6 +267,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeInternal:
 		return true
 	case ProblemCodeInvalidToken:
+		return true
+	case ProblemCodeKeysUnavailable:
 		return true
 	case ProblemCodeMalformedJSON:
 		return true
@@ -1078,6 +1081,12 @@ type RelationKind string
 // than what you have; never show it as a time of anything.
 type Rev = int64
 
+// RevokeRequest Which tokens of a user are revoked; with an empty body, all that there are.
+type RevokeRequest struct {
+	// Before Those issued before this moment, RFC 3339, not in the future and at most 400 days ago; now, where it is absent.
+	Before *string `json:"before,omitempty" validate:"omitempty,datetime=2006-01-02T15:04:05Z07:00"`
+}
+
 // RoomCount defines model for RoomCount.
 type RoomCount struct {
 	// Sessions By how many sessions.
@@ -1480,11 +1489,17 @@ type Healthy = Health
 // Internal An RFC 9457 problem document.
 type Internal = Problem
 
+// NoMetrics An RFC 9457 problem document.
+type NoMetrics = Problem
+
 // NoSession An RFC 9457 problem document.
 type NoSession = Problem
 
 // NotFound An RFC 9457 problem document.
 type NotFound = Problem
+
+// NotReady An RFC 9457 problem document.
+type NotReady = Problem
 
 // OwnPresence What a viewer may know of a user. Whatever is hidden from that viewer is absent.
 type OwnPresence = Presence
@@ -1643,6 +1658,9 @@ type OpenStreamParams struct {
 // SetPresenceJSONRequestBody defines body for SetPresence for application/json ContentType.
 type SetPresenceJSONRequestBody = AdminBeat
 
+// RevokeTokensJSONRequestBody defines body for RevokeTokens for application/json ContentType.
+type RevokeTokensJSONRequestBody = RevokeRequest
+
 // SetActivityJSONRequestBody defines body for SetActivity for application/json ContentType.
 type SetActivityJSONRequestBody = ActivityChoice
 
@@ -1690,6 +1708,9 @@ type ServerInterface interface {
 	// GetHealth Is the process alive?
 	// (GET /healthz)
 	GetHealth(w http.ResponseWriter, r *http.Request)
+	// GetMetrics Measure the instance
+	// (GET /metrics)
+	GetMetrics(w http.ResponseWriter, r *http.Request)
 	// GetContract Read this document
 	// (GET /openapi.yaml)
 	GetContract(w http.ResponseWriter, r *http.Request)
@@ -1702,6 +1723,9 @@ type ServerInterface interface {
 	// SetPresence Be the heartbeat of a user
 	// (PUT /v1/admin/presence/{userId})
 	SetPresence(w http.ResponseWriter, r *http.Request, userID UserIDInPath)
+	// RevokeTokens Revoke a user's tokens
+	// (POST /v1/admin/users/{userId}/revoke)
+	RevokeTokens(w http.ResponseWriter, r *http.Request, userID UserIDInPath)
 	// EndSessions Force a user out
 	// (DELETE /v1/admin/users/{userId}/sessions)
 	EndSessions(w http.ResponseWriter, r *http.Request, userID UserIDInPath)
@@ -1849,6 +1873,12 @@ func (_ Unimplemented) GetHealth(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// GetMetrics Measure the instance
+// (GET /metrics)
+func (_ Unimplemented) GetMetrics(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // GetContract Read this document
 // (GET /openapi.yaml)
 func (_ Unimplemented) GetContract(w http.ResponseWriter, r *http.Request) {
@@ -1870,6 +1900,12 @@ func (_ Unimplemented) ListOnline(w http.ResponseWriter, r *http.Request, params
 // SetPresence Be the heartbeat of a user
 // (PUT /v1/admin/presence/{userId})
 func (_ Unimplemented) SetPresence(w http.ResponseWriter, r *http.Request, userID UserIDInPath) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// RevokeTokens Revoke a user's tokens
+// (POST /v1/admin/users/{userId}/revoke)
+func (_ Unimplemented) RevokeTokens(w http.ResponseWriter, r *http.Request, userID UserIDInPath) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -2170,6 +2206,20 @@ func (siw *ServerInterfaceWrapper) GetHealth(w http.ResponseWriter, r *http.Requ
 	handler.ServeHTTP(w, r)
 }
 
+// GetMetrics operation middleware
+func (siw *ServerInterfaceWrapper) GetMetrics(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetMetrics(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetContract operation middleware
 func (siw *ServerInterfaceWrapper) GetContract(w http.ResponseWriter, r *http.Request) {
 
@@ -2277,6 +2327,40 @@ func (siw *ServerInterfaceWrapper) SetPresence(w http.ResponseWriter, r *http.Re
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.SetPresence(w, r, userID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RevokeTokens operation middleware
+func (siw *ServerInterfaceWrapper) RevokeTokens(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", chi.URLParam(r, "userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	ctx := r.Context()
+
+	ctx = context.WithValue(ctx, BearerScopes, []string{"presence:admin"})
+
+	ctx = context.WithValue(ctx, CookieScopes, []string{"presence:admin"})
+
+	r = r.WithContext(ctx)
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RevokeTokens(w, r, userID)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -4004,6 +4088,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Delete(options.BaseURL+"/v1/admin/users/{userId}/sessions", wrapper.EndSessions)
 	})
 	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/admin/users/{userId}/revoke", wrapper.RevokeTokens)
+	})
+	r.Group(func(r chi.Router) {
 		r.Put(options.BaseURL+"/v1/admin/presence/{userId}", wrapper.SetPresence)
 	})
 	r.Group(func(r chi.Router) {
@@ -4011,6 +4098,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/readyz", wrapper.GetReadiness)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/metrics", wrapper.GetMetrics)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/openapi.yaml", wrapper.GetContract)

@@ -10,5 +10,9 @@
 // Tests wait for events, never for time to pass. What must not come is shown not to have come by something later that did: see
 // quiet in stream_test.go.
 //
+// What must be so when things go wrong is tried by faults_test.go on a stage (stage_test.go): people and watchers of package chaos, who go on while something
+// is killed, frozen, cut off or emptied, and its checker, which holds all that was seen against all that was done. Each fault is one entry of a table; the
+// soak (soak_test.go) draws from the same table.
+//
 // What Presently costs is measured by the same means, when asked for: go test ./e2e -run xxx -bench Figures -benchtime 1x
 package e2e

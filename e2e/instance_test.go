@@ -46,8 +46,14 @@ func start(t testing.TB, settings ...string) *instance {
 // launch is start without the wait for readiness: the instance serves.
 func launch(t testing.TB, settings ...string) *instance {
 	t.Helper()
+	return launchBuilt(t, binary, settings...)
+}
+
+// launchBuilt is launch of a program that was built in another way.
+func launchBuilt(t testing.TB, program string, settings ...string) *instance {
+	t.Helper()
 	defaults := []string{"PRESENTLY_LISTEN=127.0.0.1:0", "PRESENTLY_LOG_FORMAT=json", "PRESENTLY_LOG_LEVEL=debug", "PRESENTLY_DRAIN=0s", "PRESENTLY_RATE_LIMIT=off"}
-	i := &instance{t: t, program: execute(t, append(defaults, settings...))}
+	i := &instance{t: t, program: run(t, program, append(defaults, settings...))}
 	t.Cleanup(i.end)
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -142,7 +148,13 @@ type program struct {
 // execute runs the binary, which ends when the test does at the latest.
 func execute(t testing.TB, settings []string, args ...string) *program {
 	t.Helper()
-	cmd := exec.Command(binary, args...)
+	return run(t, binary, settings, args...)
+}
+
+// run is execute of a program that was built in another way.
+func run(t testing.TB, path string, settings []string, args ...string) *program {
+	t.Helper()
+	cmd := exec.Command(path, args...)
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, settings...)
 	dieWithUs(cmd)
 	p := &program{cmd: cmd, log: newTranscript(), stdout: &bytes.Buffer{}, lines: make(chan string, 1000), done: make(chan struct{})}
@@ -243,9 +255,15 @@ func (l *transcript) String() string {
 	return string(l.text)
 }
 
-// check fails the test where the log tells of a bug.
+// check fails the test where the log tells of a bug, or tells what opens something: a token, a ticket, the secret that signs them.
 func (l *transcript) check(t testing.TB) {
 	text := l.String()
+	for _, key := range []string{".eyJ", "ticket=", secret} {
+		if strings.Contains(text, key) {
+			t.Errorf("the log has %q:\n%s", key, text)
+			return
+		}
+	}
 	for _, bug := range []string{"DATA RACE", "panic", "fatal error"} {
 		if strings.Contains(text, bug) {
 			t.Errorf("the log has a %s:\n%s", bug, text)

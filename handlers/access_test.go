@@ -42,6 +42,7 @@ var operations = []struct{ method, path, body, scope string }{
 	{"GET", "/v1/presence/ben/explain", "", ScopeAdmin},
 	{"PUT", "/v1/admin/presence/ben", `{}`, ScopeAdmin},
 	{"DELETE", "/v1/admin/users/ben/sessions", "", ScopeAdmin},
+	{"POST", "/v1/admin/users/ben/revoke", "", ScopeAdmin},
 	{"GET", "/v1/presence/me", "", ScopeRead},
 	{"GET", "/v1/presence/me/sessions", "", ScopeRead},
 	{"GET", "/v1/presence/ada", "", ScopeRead},

@@ -57,7 +57,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
 		return nil, failf(api.ProblemCodeUnsupportedMediaType, "Send the body without Content-Encoding.")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	body, err := io.ReadAll(http.MaxBytesReader(innermost(w), r.Body, limit))
 	if err == nil {
 		http.NewResponseController(w).SetReadDeadline(time.Time{}) //nolint:errcheck // a recorder in a test has none
 	}
@@ -66,6 +66,17 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 		return nil, &failure{code: api.ProblemCodeMalformedJSON, detail: "The body did not arrive whole.", cause: err}
 	}
 	return body, err
+}
+
+// innermost is net/http's own ResponseWriter, to which alone http.MaxBytesReader can say that the connection is to be closed.
+func innermost(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		outer, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
+		}
+		w = outer.Unwrap()
+	}
 }
 
 // unmarshal decodes a document and checks it against the contract's rules.

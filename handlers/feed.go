@@ -28,6 +28,7 @@ func userKey(user string) sse.Key { return sse.Key{Kind: kindUser, ID: user} }
 type feed struct {
 	hub              *sse.Hub
 	followers        followers
+	revoked          *revocations
 	subscriptionLane func(id string) int
 	clock            func() time.Time // the store's
 	seen             func() time.Time // the moment up to which it has been followed

@@ -72,6 +72,7 @@ func (f *feed) Subscribed(id string) {
 // SubscriptionsMissed implements presence.Listener.
 func (f *feed) SubscriptionsMissed(lane int) {
 	f.followers.tell(func(id string) bool { return f.subscriptionLane(id) == lane })
+	nudge(f.revoked.again)
 }
 
 // readAgainAfter is how long to wait before a subscription is read again that could not be read.
@@ -81,6 +82,8 @@ const readAgainAfter = 250 * time.Millisecond
 func (s *Server) follow(ctx context.Context, v *viewing, o opening, end *ending) (stop func()) {
 	changed := s.feed.followers.enter(o.subscription)
 	nudge(changed) // it may have changed since it was read
+	// Which token stands behind it only the store knows: look at it, whatever was revoked.
+	leave := s.revoked.hold(o.user, time.Time{}, func() { nudge(changed) })
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	f := follower{s, v, end, o.watchList, o.version}
@@ -89,6 +92,7 @@ func (s *Server) follow(ctx context.Context, v *viewing, o opening, end *ending)
 		f.run(ctx, o.subscription, changed)
 	}()
 	return func() {
+		leave()
 		s.feed.followers.leave(o.subscription, changed)
 		cancel()
 		<-done
@@ -120,7 +124,7 @@ func (f *follower) run(ctx context.Context, id string, changed chan struct{}) {
 
 func (f *follower) look(ctx context.Context, id string) error {
 	sub, err := f.tracker.Subscription(ctx, id)
-	if errors.Is(err, presence.ErrNoSubscription) || err == nil && sub.Ended {
+	if errors.Is(err, presence.ErrNoSubscription) || err == nil && (sub.Ended || f.revoked.refuses(sub.User, sub.Issued)) {
 		f.v.stream.End(f.gone())
 		return nil
 	}

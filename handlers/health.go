@@ -16,16 +16,28 @@ func (s *Server) GetHealth(w http.ResponseWriter, _ *http.Request) {
 }
 
 // GetReadiness implements GET /readyz: the instance should get traffic unless it is about to stop, or has not heard of the store for a
-// third of a TTL. Sooner would take every instance out for a hiccup that costs nobody anything.
+// third of a TTL. Sooner would take every instance out for a hiccup that costs nobody anything. One that never had the keys of a JWKS would refuse
+// everybody, so it waits for them; once it has some, it keeps them and stays ready.
 func (s *Server) GetReadiness(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case s.draining.Load():
 		s.fail(w, r, errDraining())
 	case s.board.Silence() > max(leastPatience, s.tracker.Policy.TTL/3):
 		s.fail(w, r, &failure{code: api.ProblemCodeStoreUnavailable, detail: "Nothing has been heard of the store for too long.", after: retryAfter()})
+	case !s.opts.Tokens.Ready():
+		s.fail(w, r, &failure{code: api.ProblemCodeKeysUnavailable, detail: "The JWKS has not been fetched yet; the log says why.", after: retryAfter()})
 	default:
 		answer(w, http.StatusOK, api.Health{Status: api.HealthStatusOk})
 	}
+}
+
+// GetMetrics implements GET /metrics, unless the metrics have an address of their own.
+func (s *Server) GetMetrics(w http.ResponseWriter, r *http.Request) {
+	if s.opts.Metrics == nil {
+		s.fail(w, r, errPath())
+		return
+	}
+	s.opts.Metrics.ServeHTTP(w, r)
 }
 
 // GetContract implements GET /openapi.yaml.

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"math/rand/v2"
 	"mime"
 	"net/http"
@@ -26,7 +27,7 @@ func (s *Server) Heartbeat(w http.ResponseWriter, r *http.Request, params api.He
 	minimal := params.Prefer != nil && prefersMinimal(*params.Prefer) && len(refused) == 0
 	beat := heartbeatOf(body, identity(r), minimal)
 	beat.Rooms = granted
-	out, err := s.tracker.Heartbeat(r.Context(), beat)
+	out, err := s.beat(r.Context(), w.Header(), beat)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -56,6 +57,15 @@ func (s *Server) Heartbeat(w http.ResponseWriter, r *http.Request, params api.He
 		IdleAfterMs: s.tracker.Policy.IdleAfter.Milliseconds(),
 		LeaveToken:  leave, RefusedRooms: refused,
 	})
+}
+
+// beat takes a heartbeat, unless its session beats too fast.
+func (s *Server) beat(ctx context.Context, h http.Header, beat presence.Heartbeat) (out presence.Beaten, err error) {
+	if err = s.limits.beat(h, beat.User, beat.Session); err == nil {
+		out, err = s.tracker.Heartbeat(ctx, beat)
+	}
+	s.metrics.beat(beat.State, out, err)
+	return out, err
 }
 
 // sortOut tells the rooms of a beat that the token grants, sorted, from those that it does not, in the order of the beat. Of a beat that names

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -68,9 +67,11 @@ var problems = map[api.ProblemCode]struct {
 	api.ProblemCodePreconditionFailed:   {http.StatusPreconditionFailed, "It has changed since you read it"},
 	api.ProblemCodeBodyTooLarge:         {http.StatusRequestEntityTooLarge, "The body is too large"},
 	api.ProblemCodeUnsupportedMediaType: {http.StatusUnsupportedMediaType, "The content type is not one that is understood here"},
+	api.ProblemCodeRateLimited:          {http.StatusTooManyRequests, "Too many requests of this kind"},
 	api.ProblemCodeTooManySessions:      {http.StatusTooManyRequests, "The user has too many sessions"},
 	api.ProblemCodeTooManyStreams:       {http.StatusTooManyRequests, "The user has too many streams open"},
 	api.ProblemCodeStoreUnavailable:     {http.StatusServiceUnavailable, "The store does not answer"},
+	api.ProblemCodeKeysUnavailable:      {http.StatusServiceUnavailable, "The keys of tokens have not been fetched yet"},
 	api.ProblemCodeDraining:             {http.StatusServiceUnavailable, "This instance is about to stop"},
 	api.ProblemCodeInternal:             {http.StatusInternalServerError, "Something went wrong on our side"},
 }
@@ -79,6 +80,7 @@ var problems = map[api.ProblemCode]struct {
 func failureOf(err error) *failure {
 	var f *failure
 	var tooLarge *http.MaxBytesError
+	var keyUnknown *keyUnknownError
 	switch {
 	case errors.As(err, &f):
 		return f
@@ -86,6 +88,8 @@ func failureOf(err error) *failure {
 		return &failure{code: api.ProblemCodeMissingToken, detail: "Send a token as Authorization: Bearer, or in the cookie presently.", cause: err}
 	case errors.Is(err, errTokenExpired):
 		return &failure{code: api.ProblemCodeTokenExpired, detail: "Get a fresh token and try again: " + tokenFault(err, errTokenExpired) + ".", cause: err}
+	case errors.As(err, &keyUnknown):
+		return &failure{code: api.ProblemCodeInvalidToken, detail: "Try again in a moment with the same token: " + keyUnknown.Error() + ".", after: keyUnknown.after, cause: err}
 	case errors.Is(err, errTokenInvalid):
 		return &failure{code: api.ProblemCodeInvalidToken, detail: "Get another token: " + tokenFault(err, errTokenInvalid) + ".", cause: err}
 	case errors.As(err, &tooLarge):
@@ -120,7 +124,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	f := failureOf(err)
 	p := f.problem(r)
-	s.logFailure(r, f, p)
+	noteFailure(r, f, p)
 	if wantsErrorsAsStream(r) {
 		s.failStream(w, r, f, p)
 		return
@@ -165,15 +169,17 @@ func (f *failure) headers(h http.Header, status int) {
 		h.Set("Allow", f.allow)
 	}
 	if f.after > 0 {
-		h.Set("Retry-After", strconv.Itoa(int(f.after.Round(time.Second)/time.Second)))
+		h.Set("Retry-After", itoa(seconds(f.after)))
 	}
 	if status == http.StatusServiceUnavailable {
 		h.Set("Connection", "close") // so that the client moves to an instance that can see
 	}
 }
 
-func (s *Server) logFailure(r *http.Request, f *failure, p api.Problem) {
+// noteFailure keeps what is wrong with us for the line that the log has of the request.
+func noteFailure(r *http.Request, f *failure, p api.Problem) {
 	if p.Status >= http.StatusInternalServerError && f.cause != nil { // a refusal that is our policy, such as draining, has no cause
-		s.log.ErrorContext(r.Context(), "request failed", "code", f.code, "method", r.Method, "path", r.URL.EscapedPath(), "requestId", p.RequestID, "error", f.cause)
+		x := exchangeOf(r.Context())
+		x.fault, x.code = f.cause, f.code
 	}
 }

@@ -3,8 +3,6 @@ package handlers
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -18,6 +16,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/go-chi/cors"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/presently/presently/api"
@@ -39,6 +38,11 @@ type Options struct {
 	Docs     http.Handler
 	Home     http.Handler
 	Log      *slog.Logger
+
+	Rates    bool                                 // off switches off rates, never caps
+	Registry prometheus.Registerer                // where what is measured is registered; nil: nowhere
+	Metrics  http.Handler                         // of /metrics; nil: it is not served here
+	Trace    func(next http.Handler) http.Handler // around each request; nil: nothing
 }
 
 // Server answers all requests. It is safe for concurrent use.
@@ -50,6 +54,9 @@ type Server struct {
 	hub      *sse.Hub
 	pool     *sse.Pool
 	streams  streamCount
+	limits   *limits // nil: none
+	metrics  *metrics
+	revoked  *revocations
 	sealer   sealer
 	log      *slog.Logger
 	router   http.Handler
@@ -64,10 +71,16 @@ var _ api.ServerInterface = (*Server)(nil)
 func New(opts Options) *Server {
 	s := &Server{opts: opts, tracker: opts.Tracker, hub: sse.NewHub(kinds), pool: sse.NewPool(), log: opts.Log, leaving: make(chan struct{})}
 	s.streams.open = map[string]int{}
+	s.revoked = newRevocations()
 	s.sealer.secret = opts.Tracker.Secret
 	s.feed = &feed{hub: s.hub, followers: followers{of: map[string]map[chan struct{}]bool{}}, subscriptionLane: opts.Tracker.SubscriptionLane}
 	s.board = presence.NewBoard(opts.Tracker.Store, s.feed)
-	s.feed.clock, s.feed.seen = s.board.Clock, s.seen
+	s.feed.clock, s.feed.seen, s.feed.revoked = s.board.Clock, s.seen, s.revoked
+	s.metrics = newMetrics(opts.Registry, s)
+	if opts.Rates {
+		s.limits = newLimits(opts.Tracker.Policy)
+		s.metrics.watchLimits(opts.Registry, s.limits)
+	}
 	s.router = s.routes()
 	return s
 }
@@ -84,7 +97,7 @@ func (s *Server) seen() time.Time {
 // Run keeps the board in step with the store until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.tracker.Run(ctx, s.board) })
+	g.Go(func() error { return s.tracker.Run(ctx, s.metrics.hearing(s.board, s.tracker.Lanes())) })
 	g.Go(func() error { return s.board.Run(ctx) })
 	g.Go(func() error {
 		s.pool.Run(ctx)
@@ -92,6 +105,10 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 	g.Go(func() error {
 		s.reportStreams(ctx)
+		return nil
+	})
+	g.Go(func() error {
+		s.followRevocations(ctx)
 		return nil
 	})
 	if err := g.Wait(); err != nil {
@@ -105,7 +122,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.router.Se
 
 func (s *Server) routes() http.Handler {
 	r := chi.NewRouter()
-	r.Use(identify, s.recoverer, bodiesInTime)
+	r.Use(s.identify)
+	if s.opts.Trace != nil {
+		r.Use(s.opts.Trace)
+	}
+	r.Use(s.recoverer, bodiesInTime)
 	if len(s.opts.Origins) > 0 {
 		r.Use(cors.Handler(cors.Options{
 			AllowedOrigins:   s.opts.Origins,
@@ -129,7 +150,7 @@ func (s *Server) routes() http.Handler {
 	r.Handle("/home/*", s.opts.Home)
 	all := api.HandlerWithOptions(s, api.ChiServerOptions{
 		BaseRouter:       r,
-		Middlewares:      []api.MiddlewareFunc{s.authorize},
+		Middlewares:      []api.MiddlewareFunc{s.limited, s.authorize}, // the last comes first
 		ErrorHandlerFunc: s.failParameter,
 	})
 	s.fixed = fixedPaths(r)
@@ -263,29 +284,9 @@ func parameterFailure(err error) error {
 type contextKey int
 
 const (
-	keyRequestID contextKey = iota
+	keyExchange contextKey = iota
 	keyIdentity
 )
-
-// identify gives each request an id, under which the log knows it too.
-func identify(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id := randomID()
-		w.Header().Set("X-Request-Id", id)
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), keyRequestID, id)))
-	})
-}
-
-func requestID(ctx context.Context) string {
-	id, _ := ctx.Value(keyRequestID).(string)
-	return id
-}
-
-func randomID() string {
-	var b [8]byte
-	rand.Read(b[:])
-	return hex.EncodeToString(b[:])
-}
 
 // recoverer keeps a bug in one request from ending the process.
 func (s *Server) recoverer(next http.Handler) http.Handler {
@@ -316,6 +317,7 @@ func (s *Server) authorize(next http.Handler) http.Handler {
 			s.fail(w, r, err)
 			return
 		}
+		exchangeOf(r.Context()).user = who.User
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), keyIdentity, who)))
 	})
 }
@@ -328,6 +330,9 @@ func (s *Server) admit(r *http.Request) (Identity, error) {
 		return Identity{}, nil
 	}
 	who, byCookie, err := s.opts.Tokens.Authenticate(r)
+	if err == nil {
+		err = s.stands(r.Context(), who.User, who.Issued)
+	}
 	if err != nil {
 		return Identity{}, err
 	}

@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -56,6 +55,7 @@ func (s *Server) OpenStream(w http.ResponseWriter, r *http.Request, params api.O
 // opening is what a client asked for.
 type opening struct {
 	user    string
+	issued  time.Time // the token, where none stands behind a subscription
 	expires time.Time
 	watchList
 	lastID string
@@ -84,7 +84,7 @@ func (s *Server) openingOf(r *http.Request, params api.OpenStreamParams) (openin
 		}, nil
 	}
 	who := identity(r)
-	o := opening{user: who.User, expires: who.Expires, lastID: lastEventID(params)}
+	o := opening{user: who.User, issued: who.Issued, expires: who.Expires, lastID: lastEventID(params)}
 	o.users, o.rooms, o.wants = distinct(params.User), distinct(params.Room), wants{true, true, true}
 	if len(o.users)+len(o.rooms) == 0 {
 		return opening{}, invalid("/user", "name at least one user or room to watch, as ?user= or ?room=")
@@ -123,7 +123,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening, leave
 	begin.since, begin.resumed = where.read(o.lastID)
 	v.stream = s.hub.NewStream(sse.Options{
 		Coalesce: s.opts.Coalesce, Comment: commentEvery, Ping: pingEvery,
-		Reader: o.user, Watches: len(o.users), Whole: v.whole,
+		Reader: o.user, Watches: len(o.users), Whole: v.whole, Wrote: s.metrics.write,
 		PingEvent: func() sse.Event {
 			return sse.Event{Name: "ping", Data: encode(api.PingEvent{ServerTime: formatTime(s.board.Clock())})}
 		},
@@ -143,28 +143,19 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening, leave
 	end := s.endInTime(v.stream, o.expires)
 	atEnd.add(end.stop)
 	if o.subscription != "" {
-		atEnd.add(s.follow(context.WithoutCancel(r.Context()), v, o, end))
+		atEnd.add(s.follow(context.WithValue(context.Background(), keyExchange, &exchange{id: requestID(r.Context())}), v, o, end))
+	} else {
+		atEnd.add(s.revoked.hold(o.user, o.issued, func() { v.stream.End(reconnect(api.ReconnectReasonTokenExpired, 0)) }))
 	}
+	s.metrics.opens(o.lastID, begin.resumed)
+	tell := s.tellLater(r, o.user)
 	handedOn = true
-	id, user, waits := requestID(r.Context()), o.user, o.subscription != ""
 	s.pool.Serve(v.stream, w, r, func(err error) {
-		s.ended(id, user, err)
-		if waits { // for its follower, which may be asking the store
-			go atEnd.run()
-			return
-		}
-		atEnd.run()
+		defer s.survive()
+		defer atEnd.run()
+		tell(err, v.stream.Written(), s.metrics.closes(v.stream, err))
 	})
 	return nil
-}
-
-// ended notes why a stream did.
-func (s *Server) ended(id, user string, err error) {
-	if bug, ok := errors.AsType[*sse.PanicError](err); ok {
-		s.log.Error("panic", "value", bug.Value, "requestId", id, "stack", string(bug.Stack))
-	} else if err != nil {
-		s.log.Debug("stream ended", "requestId", id, "user", user, "reason", err)
-	}
 }
 
 // cleanup is what remains to be done when a stream has ended, the last that was added first. A stream outlives its handler, so defer will not do.
@@ -368,7 +359,7 @@ func wantsErrorsAsStream(r *http.Request) bool {
 
 // failStream tells a refusal as the one event of a stream.
 func (s *Server) failStream(w http.ResponseWriter, r *http.Request, f *failure, p api.Problem) {
-	final := p.Status < http.StatusInternalServerError && p.Status != http.StatusTooManyRequests && f.code != api.ProblemCodeTokenExpired
+	final := p.Status < http.StatusInternalServerError && p.Status != http.StatusTooManyRequests && f.code != api.ProblemCodeTokenExpired && f.after == 0
 	p.Final = &final
 	sink, err := sse.Start(w, r)
 	if err != nil {

@@ -40,7 +40,7 @@ func (s *Server) subscribe(ctx context.Context, who Identity, wanted api.Subscri
 		ID: randomWord(), User: who.User, Users: distinct(wanted.Users), Rooms: distinct(wanted.Rooms),
 		Quiet: orZero(wanted.Mode) == api.SubscriptionModeQuiet,
 		// One token stands behind a subscription: what it grants, and how long.
-		Grants: who.Rooms, Expires: endOf(who),
+		Grants: who.Rooms, Issued: issueOf(who), Expires: endOf(who),
 	}
 	for _, kind := range everyEvent {
 		if wanted.Events == nil || slices.Contains(wanted.Events, kind) {
@@ -125,7 +125,7 @@ func (s *Server) RenewSubscription(w http.ResponseWriter, r *http.Request, id ap
 	who := identity(r)
 	sub, err := s.amendSubscription(r, id, func(sub presence.Subscription) (presence.Subscription, error) {
 		if end := endOf(who); end.After(sub.Expires) { // of two that were sent at once, the later one stays
-			sub.Grants, sub.Expires = who.Rooms, end
+			sub.Grants, sub.Issued, sub.Expires = who.Rooms, issueOf(who), end
 		}
 		return sub, who.mayEnterAll(sub.Rooms)
 	})
@@ -143,7 +143,7 @@ func (s *Server) amendSubscription(
 		switch {
 		case sub.User != identity(r).User:
 			return sub, presence.ErrNoSubscription
-		case !sub.Live(s.board.Clock()):
+		case !sub.Live(s.board.Clock()), s.revoked.refuses(sub.User, sub.Issued):
 			return sub, errGone()
 		}
 		return change(sub)
@@ -184,6 +184,14 @@ func kindsOf(sub presence.Subscription) []api.EventKind {
 
 // endOf is when a token ends, as precisely as times are told.
 func endOf(who Identity) time.Time { return who.Expires.Truncate(time.Millisecond) }
+
+// issueOf is when a token was issued, as precisely as revocations are.
+func issueOf(who Identity) time.Time {
+	if who.Issued.UnixMilli() <= 0 {
+		return time.Time{}
+	}
+	return who.Issued.UTC().Truncate(time.Millisecond)
+}
 
 func errUnknown() *failure {
 	return failf(api.ProblemCodeNotFound, "There is no subscription of yours with this id. Make one with POST /v1/subscriptions.")

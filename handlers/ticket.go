@@ -62,6 +62,12 @@ func (s *Server) admitTicket(ctx context.Context, ticket string) (presence.Subsc
 	if subtle.ConstantTimeCompare([]byte(hashTicket(ticket)), []byte(hash)) == 0 || !sub.Live(s.board.Clock()) {
 		return presence.Subscription{}, errGone()
 	}
+	switch err := s.stands(ctx, sub.User, sub.Issued); {
+	case errors.Is(err, errTokenInvalid):
+		return presence.Subscription{}, errGone()
+	case err != nil:
+		return presence.Subscription{}, err
+	}
 	return sub, nil
 }
 

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -8,6 +9,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"net/http"
 	"slices"
@@ -55,6 +57,7 @@ type Identity struct {
 	Profile presence.Profile // without a version
 	Scopes  Scopes
 	Rooms   []string  // globs in which only * is special; nil: every room
+	Issued  time.Time // when the token was, at the earliest: leeway is taken off; zero where it does not say
 	Expires time.Time // from then on the token is not believed any more; leeway is included
 }
 
@@ -95,7 +98,8 @@ func (s Scopes) String() string {
 type TokenConfig struct {
 	Secret     []byte             // for HS256, HS384, HS512
 	PublicKeys []crypto.PublicKey // *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey
-	Algorithms []string           // empty: HS256 for the secret, for each public key what it is made for (RSA: RS256)
+	JWKS       string             // address where more public keys are published; Run fetches them
+	Algorithms []string           // empty: HS256 for the secret, for each public key what it is made for (RSA: RS256, unless a JWKS says otherwise)
 	Issuer     string             // empty: any
 	Audience   string             // empty: any
 	Leeway     time.Duration      // how far the clocks of issuers may be off
@@ -109,10 +113,11 @@ func (e *TokenConfigError) Error() string { return e.Field + ": " + e.Problem }
 // Verifier tells good tokens from bad ones. It is safe for concurrent use.
 //
 // The algorithm is the configuration's choice: a token's header only says which of the configured ones it was made with, and every
-// algorithm has its own kind of key, so that no key is ever used as what it is not. Whatever else a header offers to find a key with
-// (kid, jwk, jku, x5c, x5u) is not looked at: the few keys that fit are all tried.
+// algorithm has its own kind of key, so that no key is ever used as what it is not. The few keys that are configured are all tried; in a JWKS the key is
+// found by its kid. Whatever else a header offers to find a key with (jwk, jku, x5c, x5u) is not looked at.
 type Verifier struct {
 	methods  map[string]tokenMethod // by name
+	provided *keySet                // nil: no JWKS
 	issuer   string
 	audience string
 	leeway   time.Duration
@@ -133,8 +138,14 @@ func NewVerifier(c TokenConfig) (*Verifier, error) {
 	if c.Leeway < 0 || c.Leeway > maxLeeway {
 		problem("Leeway", "%v is not between 0 and %v", c.Leeway, maxLeeway)
 	}
-	if len(c.Secret) == 0 && len(c.PublicKeys) == 0 {
+	if len(c.Secret) == 0 && len(c.PublicKeys) == 0 && c.JWKS == "" {
 		problem("Secret", "there is neither a secret nor a public key")
+	}
+	if c.JWKS != "" {
+		var err error
+		if v.provided, err = newKeySet(c.JWKS, c.Algorithms); err != nil {
+			problem("JWKS", "%v", err)
+		}
 	}
 	if strings.HasPrefix(strings.TrimSpace(string(c.Secret)), "-----BEGIN") {
 		problem("Secret", "this is a PEM file; keys are given as a key file, a secret is known to nobody else")
@@ -143,6 +154,9 @@ func NewVerifier(c TokenConfig) (*Verifier, error) {
 	names := c.Algorithms
 	if len(names) == 0 {
 		names = defaultAlgorithms(c)
+	}
+	if c.JWKS != "" && len(c.Algorithms) > 0 && !slices.ContainsFunc(names, isPublic) {
+		problem("JWKS", "its keys fit none of the algorithms %s", strings.Join(names, ", "))
 	}
 	keys := c.keys()
 	used := make([]bool, len(keys))
@@ -157,7 +171,7 @@ func NewVerifier(c TokenConfig) (*Verifier, error) {
 				m.keys, used[i] = append(m.keys, key), true
 			}
 		}
-		if len(m.keys) == 0 {
+		if len(m.keys) == 0 && (c.JWKS == "" || isHMAC(m)) {
 			problem("Algorithms", "%s has no key: it needs %s", name, keyFor(m))
 		}
 		if least := leastSecret(m); len(c.Secret) > 0 && len(c.Secret) < least {
@@ -180,8 +194,39 @@ func NewVerifier(c TokenConfig) (*Verifier, error) {
 	if err := errors.Join(wrong...); err != nil {
 		return nil, err
 	}
+	if c.JWKS != "" && len(c.Algorithms) == 0 {
+		v.allowPublic()
+	}
 	return v, nil
 }
+
+// allowPublic lets each key of the JWKS say what it signs with, where the configuration does not. Configured keys stay with what they were made for.
+func (v *Verifier) allowPublic() {
+	for _, name := range algorithms {
+		if _, known := v.methods[name]; !known && isPublic(name) {
+			v.methods[name] = tokenMethod{SigningMethod: signingMethod(name)}
+		}
+	}
+}
+
+func isPublic(name string) bool {
+	return signingMethod(name) != nil && !isHMAC(tokenMethod{SigningMethod: signingMethod(name)})
+}
+
+func isHMAC(m tokenMethod) bool {
+	_, is := m.SigningMethod.(*jwt.SigningMethodHMAC)
+	return is
+}
+
+// Run keeps the keys of the JWKS fresh, where there is one, until ctx ends.
+func (v *Verifier) Run(ctx context.Context, log *slog.Logger) {
+	if v.provided != nil {
+		v.provided.run(ctx, log)
+	}
+}
+
+// Ready reports whether there are keys to verify with: those of a JWKS have to be fetched first.
+func (v *Verifier) Ready() bool { return v.provided == nil || v.provided.fetched() }
 
 func (c TokenConfig) keys() []any {
 	var keys []any
@@ -278,7 +323,7 @@ func (v *Verifier) Authenticate(r *http.Request) (id Identity, fromCookie bool, 
 	if err != nil {
 		return Identity{}, fromCookie, err
 	}
-	id, err = v.Verify(raw)
+	id, err = v.verify(r.Context(), raw)
 	return id, fromCookie, err
 }
 
@@ -304,10 +349,11 @@ func credentials(r *http.Request) (raw string, fromCookie bool, err error) {
 	return "", false, errTokenMissing
 }
 
-// Verify tells whom a token stands for. What it answers depends on the token and the time alone, so whoever wants to spare the
-// signature may keep the answer until it expires, by the token's SHA-256.
-func (v *Verifier) Verify(raw string) (Identity, error) {
-	payload, err := v.signed(raw)
+// Verify tells whom a token stands for. A token whose key is not known yet waits a moment for it to be fetched.
+func (v *Verifier) Verify(raw string) (Identity, error) { return v.verify(context.Background(), raw) }
+
+func (v *Verifier) verify(ctx context.Context, raw string) (Identity, error) {
+	payload, err := v.signed(ctx, raw)
 	if err != nil {
 		return Identity{}, err
 	}
@@ -330,7 +376,7 @@ func brief(err error) string {
 }
 
 // signed checks all of a token but its claims, and returns these. Nothing of them is read before the signature is right.
-func (v *Verifier) signed(raw string) ([]byte, error) {
+func (v *Verifier) signed(ctx context.Context, raw string) ([]byte, error) {
 	if len(raw) > maxToken {
 		return nil, badToken("it is longer than %d bytes", maxToken)
 	}
@@ -361,12 +407,23 @@ func (v *Verifier) signed(raw string) ([]byte, error) {
 		return nil, badToken("it is not signed with an algorithm that this server accepts")
 	}
 	text := raw[:len(segments[0])+1+len(segments[1])]
-	for _, key := range method.keys {
-		if method.Verify(text, parts[2], key) == nil {
+	if method.signed(text, parts[2], method.keys) {
+		return parts[1], nil
+	}
+	if v.provided != nil && !isHMAC(method) {
+		keys, err := v.provided.find(ctx, header.Kid, header.Alg)
+		if err != nil {
+			return nil, err
+		}
+		if method.signed(text, parts[2], keys) {
 			return parts[1], nil
 		}
 	}
 	return nil, badToken("its signature does not fit any key of this server")
+}
+
+func (m tokenMethod) signed(text string, signature []byte, keys []any) bool {
+	return slices.ContainsFunc(keys, func(key any) bool { return m.Verify(text, signature, key) == nil })
 }
 
 func decodeSegment(s string) ([]byte, error) {
@@ -384,6 +441,7 @@ type claims struct {
 	Audience  given[audience]       `json:"aud"`
 	Expires   given[numericDate]    `json:"exp"`
 	NotBefore given[numericDate]    `json:"nbf"`
+	Issued    jsontext.Value        `json:"iat"` // counts only where tokens have been revoked: what cannot be read is as good as absent
 	Scope     given[string]         `json:"scope"`
 	Rooms     given[[]string]       `json:"rooms"`
 	Profile   given[jsontext.Value] `json:"profile"`
@@ -428,6 +486,7 @@ func (v *Verifier) identify(c claims, now time.Time) (Identity, error) {
 	id := Identity{User: c.Subject.value, Scopes: ParseScopes(ScopeRead + " " + ScopeWrite), Rooms: c.Rooms.value}
 	exp, ok := c.Expires.value.time()
 	id.Expires = exp.Add(v.leeway)
+	id.Issued = v.issued(c.Issued)
 	switch nbf, nbfOK := c.NotBefore.value.time(); {
 	case !presence.ValidUser(id.User):
 		return Identity{}, badToken(`"sub" is not a user: it needs 1 to 128 printable characters`)
@@ -455,6 +514,18 @@ func (v *Verifier) identify(c claims, now time.Time) (Identity, error) {
 		return Identity{}, fmt.Errorf("%w: it was valid until %s", errTokenExpired, exp.UTC().Format(time.RFC3339))
 	}
 	return id, nil
+}
+
+func (v *Verifier) issued(raw jsontext.Value) time.Time {
+	var date numericDate
+	if raw == nil || json.Unmarshal(raw, &date) != nil {
+		return time.Time{}
+	}
+	at, ok := date.time()
+	if !ok {
+		return time.Time{}
+	}
+	return at.Add(-v.leeway)
 }
 
 // validRooms holds each glob to the rule of room names, * being as good a character as any.

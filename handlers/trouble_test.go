@@ -41,6 +41,13 @@ func (m *moody) Beat(ctx context.Context, b presence.Beat) (presence.Beaten, err
 	return m.Store.Beat(ctx, b)
 }
 
+func (m *moody) Revoke(ctx context.Context, r presence.Revocation) (presence.Revocation, error) {
+	if err := m.try(); err != nil {
+		return r, err
+	}
+	return m.Store.Revoke(ctx, r)
+}
+
 func (m *moody) Leave(ctx context.Context, user, session string, grace time.Duration) error {
 	if err := m.try(); err != nil {
 		return err

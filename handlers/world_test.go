@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/presently/presently/api"
 	"github.com/presently/presently/internal/contract"
@@ -62,6 +64,11 @@ func newStore() *memstore.Store {
 
 func newServer(t testing.TB, store presence.Store) *Server {
 	t.Helper()
+	return New(worldOptions(t, store))
+}
+
+func worldOptions(t testing.TB, store presence.Store) Options {
+	t.Helper()
 	tokens, err := NewVerifier(TokenConfig{Secret: worldSecret})
 	if err != nil {
 		t.Fatal(err)
@@ -70,18 +77,24 @@ func newServer(t testing.TB, store presence.Store) *Server {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		io.WriteString(w, "<!doctype html>") //nolint:errcheck // a test
 	})
-	return New(Options{
+	registry := prometheus.NewRegistry()
+	return Options{
+		Registry: registry, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
 		Tracker:  &presence.Tracker{Store: store, Policy: worldPolicy, Instance: "test"},
 		Tokens:   tokens,
 		Coalesce: 250 * time.Millisecond, Drain: 25 * time.Second, StreamMaxAge: 30 * time.Minute,
 		Origins:  []string{"https://app.example"},
 		Contract: []byte("openapi: 3.1.0\n"), Docs: page, Home: page, Log: slog.New(slog.DiscardHandler),
-	})
+	}
 }
 
 func newWorld(t *testing.T, store presence.Store) *world {
 	t.Helper()
-	s := newServer(t, store)
+	return newWorldOf(t, newServer(t, store), store)
+}
+
+func newWorldOf(t *testing.T, s *Server, store presence.Store) *world {
+	t.Helper()
 	listener := newPipes()
 	web := &http.Server{Handler: s, ReadHeaderTimeout: 5 * time.Second}
 	go web.Serve(listener) //nolint:errcheck // ends with the test

@@ -43,6 +43,7 @@ func (silence) Changed(*presence.Entry)                    {}
 func (silence) Moved(*presence.Gathering, *presence.Entry) {}
 func (silence) Counted(*presence.Gathering)                {}
 func (silence) Subscribed(string)                          {}
+func (silence) Revoked(presence.Revocation)                {}
 func (silence) SubscriptionsMissed(int)                    {}
 func (silence) Lost()                                      {}
 func (silence) Found()                                     {}

@@ -39,8 +39,10 @@ type Listener interface {
 	Moved(g *Gathering, e *Entry)
 	// Counted says that a room has been counted anew, or has become crowded, or no longer is: its Members may be others than before.
 	Counted(g *Gathering)
-	// Subscribed says that a subscription has changed, SubscriptionsMissed that changes to those of a lane may have been missed.
+	// Subscribed says that a subscription has changed, Revoked that tokens have been revoked, SubscriptionsMissed that what either would have told
+	// of a lane may have been missed.
 	Subscribed(id string)
+	Revoked(r Revocation)
 	SubscriptionsMissed(lane int)
 	// Lost and Found say that the board can no longer, or again, keep in step with the store.
 	Lost()
@@ -66,7 +68,8 @@ type Entry struct {
 	ready    chan struct{} // closed once Record has been read, or could not be
 	loaded   bool
 	err      error
-	pending  []Change // heard while the record was being read
+	whole    uint64   // how much of what the lane has missed is in Record; less than all: no later change tells how he is
+	pending  []Change // heard while the record was being read, or not whole
 	again    bool     // too much was heard: the record must be read again
 }
 
@@ -405,7 +408,7 @@ func (b *Board) settle(r Record) bool {
 	for _, c := range e.pending {
 		r = r.Apply(c)
 	}
-	e.Record, e.sure, e.pending, e.loaded = r, r.AsOf, nil, true
+	e.Record, e.sure, e.pending, e.loaded, e.whole = r, r.AsOf, nil, true, l.missed
 	l.view(e)
 	l.expect(e)
 	b.gather(l, e)
@@ -501,6 +504,10 @@ func (b *Board) Changed(c Change) {
 		b.listener.Subscribed(c.Subscription)
 		return
 	}
+	if c.Revocation.User != "" {
+		b.listener.Revoked(c.Revocation)
+		return
+	}
 	e := l.entries[c.User]
 	if e == nil || !e.loaded { // whoever reads his record may fail
 		b.expectIn(l, c)
@@ -508,7 +515,7 @@ func (b *Board) Changed(c Change) {
 	if e == nil {
 		return
 	}
-	if !e.loaded {
+	if !e.loaded || e.whole != l.missed { // without what was missed this would show him as he never was: gone, where another session began unheard
 		e.hear(c)
 		return
 	}
@@ -516,9 +523,7 @@ func (b *Board) Changed(c Change) {
 		return
 	}
 	e.Record = e.Record.Apply(c)
-	if !l.stale() { // else an earlier change may be missing
-		e.sure = e.Record.AsOf
-	}
+	e.sure = e.Record.AsOf
 	b.tell(l, e)
 }
 
@@ -742,25 +747,45 @@ func (l *boardLane) lacking() (missed uint64, stale bool, users []string) {
 func (b *Board) reread(ctx context.Context, users []string) error {
 	for len(users) > 0 {
 		n := min(len(users), readAtOnce)
+		missed := b.missed()
 		records, err := b.source.Lookup(ctx, "", users[:n])
 		if err != nil {
 			return fmt.Errorf("read again: %w", err)
 		}
 		users = users[n:]
 		for _, r := range records {
-			b.refresh(r)
+			b.refresh(r, missed[b.source.Lane(r.User)])
 		}
 	}
 	return nil
 }
 
-// refresh replaces an entry's record by one that was read later.
-func (b *Board) refresh(r Record) {
+// missed is how often each lane has missed something so far: a record that is read now has it.
+func (b *Board) missed() []uint64 {
+	missed := make([]uint64, len(b.lanes))
+	for i := range b.lanes {
+		l := &b.lanes[i]
+		l.mu.Lock()
+		missed[i] = l.missed
+		l.mu.Unlock()
+	}
+	return missed
+}
+
+// refresh replaces an entry's record by one that was read later, and has what the lane had missed by then.
+func (b *Board) refresh(r Record, missed uint64) {
 	l := b.lane(r.User)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.entries[r.User]
-	if e == nil || !e.loaded || e.Record.Head.After(r.Head) {
+	if e == nil || !e.loaded {
+		return
+	}
+	if e.Record.Head.After(r.Head) {
+		if e.whole != l.missed && missed == l.missed {
+			b.complete(l, e) // it was read later than this
+			b.tell(l, e)
+		}
 		return
 	}
 	if r.Head.Epoch > max(e.Record.Head.Epoch, l.head.Epoch) {
@@ -775,7 +800,23 @@ func (b *Board) refresh(r Record) {
 		r = r.besides(e.Record, e.sure)
 	}
 	e.Record, e.sure = r, r.AsOf
+	if missed == l.missed {
+		b.complete(l, e)
+	}
 	b.tell(l, e)
+}
+
+// complete gives an entry that has what was missed what was heard since. Where that was too much to keep, the lane is read once more.
+func (b *Board) complete(l *boardLane, e *Entry) {
+	if e.again {
+		e.again, e.pending = false, nil
+		b.readAgain(l)
+		return
+	}
+	for _, c := range e.pending {
+		e.Record = e.Record.Apply(c)
+	}
+	e.sure, e.pending, e.whole = e.Record.AsOf, nil, l.missed
 }
 
 // expect notes when the passing of time will next change what the entry shows.

@@ -96,6 +96,7 @@ func (w *watching) Changed(e *presence.Entry)                  { w.see(e) }
 func (w *watching) Moved(*presence.Gathering, *presence.Entry) {}
 func (w *watching) Counted(*presence.Gathering)                {}
 func (w *watching) Subscribed(string)                          {}
+func (w *watching) Revoked(presence.Revocation)                {}
 func (w *watching) SubscriptionsMissed(int)                    {}
 func (w *watching) Lost()                                      {}
 func (w *watching) Found()                                     {}

@@ -178,7 +178,7 @@ func TestWatchReadsForItselfWhereALaneHasMissedSomething(t *testing.T) {
 		l.board.Missed(0)
 		l.board.Changed(next)
 		synctest.Wait()
-		l.ear.want(t, "bob away")
+		l.ear.want(t) // of bob something may have been missed, too
 		l.set(func() { l.fails = nil })
 		l.mustWatch(t, "ada")
 		l.ear.wantLast(t, "ada=busy")
@@ -359,6 +359,59 @@ func TestReadingAgainIsTriedUntilItSucceeds(t *testing.T) {
 		l.set(func() { l.fails = nil })
 		time.Sleep(time.Second)
 		l.ear.want(t, "ada busy")
+	})
+}
+
+// Somebody comes back on a new page, which is missed, and his old page ends: those who watched were told that he had gone, until all was read again.
+func TestAnEndIsNotToldWhileWhatWasMissedBeforeItIsNotRead(t *testing.T) {
+	onLedger(t, func(t *testing.T, l *ledger) {
+		l.say("ada", presence.Online)
+		l.mustWatch(t, "ada")
+		l.write("ada", saying("session-2", presence.Busy)) // lost
+		l.set(func() { l.fails = errBroken })
+		l.board.Missed(0)
+		l.board.Changed(l.write("ada", presence.SessionEnded("session-1")))
+		time.Sleep(10 * time.Second)
+		l.ear.want(t, "ada=online")
+		l.set(func() { l.fails = nil })
+		time.Sleep(time.Second)
+		l.say("ada", presence.DND)
+		l.ear.want(t, "ada busy", "ada dnd")
+	})
+}
+
+// The same, with the end on its way while the lane is read again: the read was dropped for being older, and what was missed with it, for good.
+func TestAReadIsNotDroppedForAChangeThatCameAfterWhatWasMissed(t *testing.T) {
+	onLedger(t, func(t *testing.T, l *ledger) {
+		l.say("ada", presence.Online)
+		l.mustWatch(t, "ada")
+		l.write("ada", saying("session-2", presence.Busy)) // lost
+		l.after = func() {
+			l.set(func() { l.after = nil })
+			l.board.Changed(l.write("ada", presence.SessionEnded("session-1")))
+		}
+		l.board.Missed(0)
+		synctest.Wait()
+		l.ear.want(t, "ada=online", "ada busy")
+	})
+}
+
+// What is heard while a lane cannot be read is kept, but not without bound: then it is read, once more.
+func TestTooMuchHeardWhileALaneIsStaleReadsAgain(t *testing.T) {
+	onLedger(t, func(t *testing.T, l *ledger) {
+		l.mustWatch(t, "ada")
+		l.set(func() { l.fails = errBroken })
+		l.board.Missed(0)
+		for range presence.PendingLimit {
+			l.say("ada", presence.Busy)
+			l.say("ada", presence.Away)
+		}
+		l.ear.want(t, "ada=offline")
+		l.set(func() { l.fails = nil })
+		time.Sleep(time.Second)
+		l.say("ada", presence.DND)
+		l.ear.wantLast(t, "ada away", "ada dnd")
+		l.ear.wantNever(t, "ada busy")
 	})
 }
 

@@ -45,11 +45,7 @@ func (g *Gathering) open() (missed uint64) {
 }
 
 // doubt says that others may be in the room than are known here, so that it must be read again.
-func (g *Gathering) doubt() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.missed++
-}
+func (g *Gathering) doubt() { g.missed++ }
 
 // heardOf reports whether the lanes tell all about it: somebody may have been missed else, and a crowd's number is not heard but read.
 func (g *Gathering) heardOf() bool {
@@ -113,8 +109,8 @@ func (g *Gathering) gathered(listener Listener, missed uint64) {
 	}
 }
 
-// attach calls f, unless some of the Members are old, whom it returns.
-func (g *Gathering) attach(f func(*Gathering), isOld func(*Entry) bool) (old []string) {
+// unlessOld calls f, unless some of the Members are old, whom it returns.
+func (g *Gathering) unlessOld(f func(*Gathering), isOld func(*Entry) bool) (old []string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for u, m := range g.Members {

@@ -279,7 +279,7 @@ func (a act) String() string {
 	case "open":
 		return fmt.Sprintf("%s opens the %s, and watches %s", a.stream.reader, a.stream.room, a.stream.user)
 	case "close":
-		return fmt.Sprintf("the first stream closes")
+		return "the first stream closes"
 	}
 	return fmt.Sprintf("%s %d messages of lane %d", a.kind, 1+a.n/2, a.n%2)
 }

@@ -251,6 +251,17 @@ func TestWhoWatchesARoomReadsAllMembersWhereALaneIsDeaf(t *testing.T) {
 	})
 }
 
+// Who had left unheard made a crowd together with those who had come.
+func TestWhoHasGoneUnheardIsNotCounted(t *testing.T) {
+	onLedger(t, func(t *testing.T, l *ledger) {
+		l.crowd(3)
+		l.mustReadRoom(t, "lobby", "cat", "ada bob cy")
+		l.ends("cy")
+		l.entersUnheard("dee", "lobby")
+		l.mustReadRoom(t, "lobby", "eve", "ada bob dee")
+	})
+}
+
 // ada is watched, and has left a room before anybody watched it, but something that she did earlier is heard only now.
 func TestAnEarlierChangeBringsNobodyBackIntoARoom(t *testing.T) {
 	onLedger(t, func(t *testing.T, l *ledger) {
@@ -659,6 +670,25 @@ func TestALossEmptiesNoCrowdBeforeTheHoldIsOver(t *testing.T) {
 		l.pass(1)
 		time.Sleep(presence.CountEvery)
 		l.wantIn(t, "lobby", "cat", "")
+	})
+}
+
+// The store was emptied after it had said how far it was, and has not noticed yet.
+func TestARoomIsNotShownWhereTheStoreHasGoneBack(t *testing.T) {
+	onLedger(t, func(t *testing.T, l *ledger) {
+		l.enters("ada", "lobby")
+		l.mustReadRoom(t, "lobby", "cat", "ada")
+		l.entersUnheard("bob", "lobby")
+		go func() {
+			time.Sleep(time.Second)
+			l.set(func() { l.heads[0] = presence.Head{}; l.records = map[string]presence.Record{} })
+		}()
+		if _, err := l.readRoom(t.Context(), "lobby", "dee"); !errors.Is(err, presence.ErrUnavailable) {
+			t.Errorf("got %v, want %v", err, presence.ErrUnavailable)
+		}
+		l.wantIn(t, "lobby", "cat", "ada")
+		l.board.UnwatchRoom("lobby", "cat")
+		l.wantNothingLeft(t)
 	})
 }
 

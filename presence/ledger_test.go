@@ -293,11 +293,12 @@ func (e *ear) Moved(g *presence.Gathering, n *presence.Entry) {
 func (e *ear) Counted(g *presence.Gathering) {
 	e.note(fmt.Sprintf("%s counted %t %d", g.Room, g.Crowded, g.Users))
 }
-func (e *ear) Subscribed(id string)         { e.note("subscription " + id) }
-func (e *ear) SubscriptionsMissed(lane int) {}
-func (e *ear) attach(n *presence.Entry)     { e.note(n.Record.User + "=" + status(n)) }
-func (e *ear) Lost()                        { e.note("lost") }
-func (e *ear) Found()                       { e.note("found") }
+func (e *ear) Subscribed(id string)          { e.note("subscription " + id) }
+func (e *ear) Revoked(r presence.Revocation) { e.note("revoked " + r.User) }
+func (e *ear) SubscriptionsMissed(lane int)  {}
+func (e *ear) attach(n *presence.Entry)      { e.note(n.Record.User + "=" + status(n)) }
+func (e *ear) Lost()                         { e.note("lost") }
+func (e *ear) Found()                        { e.note("found") }
 
 func status(n *presence.Entry) string { return string(n.Record.View(presence.Self, n.Now).Status) }
 

@@ -190,9 +190,43 @@ func (r Record) Apply(c Change) Record {
 		return r
 	}
 	r = r.Clone()
-	r.Set(c.Facts...)
+	for _, f := range c.Facts {
+		if c.Cause != ByRecall || r.admits(f) {
+			r.Set(f)
+		}
+	}
 	r.Head, r.AsOf = c.Head, max(r.AsOf, c.Version)
 	return r
+}
+
+// admits reports whether the record has nothing newer than a fact, which may be older than the last change.
+func (r Record) admits(f Fact) bool {
+	switch f := f.(type) {
+	case Session:
+		known, _ := r.Session(f.ID)
+		return f.Version >= known.Version
+	case Activity:
+		return f.Version >= r.activityOf(f.Session).Version
+	case Membership:
+		return f.Version >= r.membershipOf(f.Session).Version
+	case Chosen:
+		return f.Version >= r.Chosen.Version
+	case Custom:
+		return f.Version >= r.Custom.Version
+	case Profile:
+		return f.Version >= r.Profile.Version
+	case Seen:
+		return f.Version >= r.Seen.Version
+	case Privacy:
+		return f.Version >= r.Privacy.Version
+	case Invisibility:
+		return f.Version >= r.Invisible.Version
+	case HidingFrom:
+		return f.Version >= r.Hidings[f.Class].Version
+	case Relation:
+		return f.Version >= r.Relations[f.Viewer].Version
+	}
+	return true
 }
 
 // Clone makes a record that Set can change without changing r.

@@ -98,6 +98,45 @@ func TestAChangeSetsItsFactsAndNoOther(t *testing.T) {
 	}
 }
 
+// An instance that was cut off for a while may offer the store what others have known better since.
+func TestWhatTheStoreGetsBackUndoesNothingNewer(t *testing.T) {
+	older := []presence.Fact{
+		saying("session-1", presence.Busy), presence.Activity{Session: "session-1", Type: "viewing", Version: 2},
+		presence.Membership{Session: "session-1", Stays: []presence.Stay{{Room: "hall", Since: 2}}, Version: 2},
+		presence.Chosen{Status: presence.DND, Version: 2}, presence.Custom{Text: "old", Version: 2}, presence.Profile{Name: "old", Version: 2},
+		presence.Seen{At: t0, Version: 2}, presence.Privacy{Online: presence.Nobody, Version: 2}, presence.Invisibility{On: true, Version: 2},
+		presence.HidingFrom{Class: presence.Other, Hiding: presence.Hiding{On: true, Version: 2}},
+		presence.Relation{Viewer: "eve", Blocked: true, Version: 2},
+	}
+	now := saying("session-1", presence.Online)
+	now.Version++
+	newer := []presence.Fact{
+		now, presence.Activity{Session: "session-1", Version: 3}, presence.Membership{Session: "session-1", Version: 3},
+		presence.Chosen{Version: 3}, presence.Custom{Version: 3}, presence.Profile{Name: "new", Version: 3}, presence.Seen{At: t0, Version: 3},
+		presence.Privacy{Online: presence.Everyone, Version: 3}, presence.Invisibility{Version: 3},
+		presence.HidingFrom{Class: presence.Other, Hiding: presence.Hiding{Version: 3}}, presence.Relation{Viewer: "eve", Contact: true, Version: 3},
+	}
+	back := func(seq int64, facts []presence.Fact) presence.Change {
+		c := changeOf(seq, facts...)
+		c.Cause = presence.ByRecall
+		return c
+	}
+	bare := func(r presence.Record) presence.Record {
+		r.Head, r.AsOf = presence.Head{}, 0
+		return r
+	}
+	known := presence.Record{User: "ada"}.Apply(changeOf(1, newer...))
+	for i, f := range older {
+		if got := known.Apply(back(2, older[i:i+1])); !reflect.DeepEqual(bare(got), bare(known)) {
+			t.Errorf("%T made %+v of %+v", f, got, known)
+		}
+	}
+	lost := presence.Record{User: "ada"}.Apply(changeOf(1, older...))
+	if got := lost.Apply(back(2, newer)); !reflect.DeepEqual(bare(got), bare(known)) {
+		t.Errorf("what is newer made %+v, want %+v", got, known)
+	}
+}
+
 func TestARecordReadLaterThanAChangeStaysAsOfItsReading(t *testing.T) {
 	r := presence.Record{User: "ada", AsOf: v(hour)}
 	if got := r.Apply(changeOf(1)).AsOf; got != v(hour) {

@@ -9,7 +9,10 @@ import (
 	"sync/atomic"
 )
 
-const roomsAtOnce = 8 // read at the same time, when all of them are read again
+const (
+	roomsAtOnce = 8 // read at the same time, when all of them are read again
+	rereads     = 4 // one should do, but for members who come in meanwhile
+)
 
 // WatchRoom keeps a room together until UnwatchRoom, and calls attach with it at a moment when it reflects every write acknowledged before
 // WatchRoom began, and so that no later change is missed. reader is whose stream it is for: he sees himself, even where nobody else does.
@@ -33,16 +36,25 @@ func (b *Board) show(ctx context.Context, g *Gathering, reader string, attach fu
 	if err := b.Watch(ctx, []string{reader}, func(e *Entry) { b.gather(b.lane(reader), e) }); err != nil {
 		return err
 	}
-	for {
-		old := g.attach(attach, func(m *Entry) bool { return missing[b.source.Lane(m.user)].After(m.Record.Head) })
+	if err := b.whenNew(ctx, g, missing, attach); err != nil {
+		b.Unwatch([]string{reader})
+		return err
+	}
+	return nil
+}
+
+// whenNew calls f with the gathering when no Member lacks what is missing from the lanes. A store that has gone back to before that is none.
+func (b *Board) whenNew(ctx context.Context, g *Gathering, missing []Head, f func(*Gathering)) error {
+	for range rereads {
+		old := g.unlessOld(f, func(m *Entry) bool { return missing[b.source.Lane(m.user)].After(m.Record.Head) })
 		if len(old) == 0 {
 			return nil
 		}
 		if err := b.reread(ctx, old); err != nil {
-			b.Unwatch([]string{reader})
 			return err
 		}
 	}
+	return fmt.Errorf("members: %w", ErrUnavailable)
 }
 
 // UnwatchRoom ends what one WatchRoom began.
@@ -98,7 +110,9 @@ func (b *Board) catchUpWith(ctx context.Context, g *Gathering) (missing []Head, 
 		return nil, err
 	}
 	if slices.ContainsFunc(missing, func(h Head) bool { return h != Head{} }) {
-		g.doubt()
+		if err := b.whenNew(ctx, g, missing, (*Gathering).doubt); err != nil { // who has gone must not make it a crowd with who has come
+			return nil, err
+		}
 	}
 	if g.heardOf() {
 		return missing, b.lookUp(ctx, b.rooms.expectedIn(g), false)

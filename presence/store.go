@@ -65,6 +65,13 @@ type Store interface {
 	// Subscription reads one, ended or not, or ErrNoSubscription.
 	Subscription(ctx context.Context, id string) (Subscription, error)
 
+	// Revoke stores that whatever its user was given before a moment does not count any more, and announces it; where a later moment
+	// stands already, nothing changes. A zero Before is now. It returns what stands, for RevocationKept.
+	Revoke(ctx context.Context, r Revocation) (Revocation, error)
+
+	// Revocations reads all that stand.
+	Revocations(ctx context.Context) ([]Revocation, error)
+
 	// CountStreams notes how many streams an instance has open, and tells how many all have, as far as they have said so lately.
 	CountStreams(ctx context.Context, instance string, streams int) (all int, err error)
 
@@ -117,9 +124,11 @@ type Doing struct {
 
 // Beaten is what became of a beat.
 type Beaten struct {
-	Old    bool   // an older beat than the newest: nothing was changed
-	Steady bool   // nothing new: only the deadline has moved
-	Record Record // after the beat; without facts where the beat was Minimal
+	Old    bool // an older beat than the newest: nothing was changed
+	Steady bool // nothing new: only the deadline has moved
+	// Returned says that the session had said goodbye, and has come back within its grace.
+	Returned bool
+	Record   Record // after the beat; without facts where the beat was Minimal
 }
 
 // Amendment makes the facts that change a record, as of a moment, with v for the versions of what they change.
@@ -149,6 +158,7 @@ const (
 	BySetting Cause = "setting"
 	ByRoom    Cause = "room" // a session has come into a room or gone out of it
 	ByTyping  Cause = "typing"
+	ByRecall  Cause = "recall" // the store had lost it: facts with the versions that they had, of which those count that are newer
 )
 
 // RoomQuery asks for what the index knows of one room.
@@ -181,9 +191,19 @@ type Subscription struct {
 	Quiet    bool
 	Ticket   string    // hash of the ticket that opens its stream
 	Grants   []string  // globs of rooms that the token granted; nil: all
+	Issued   time.Time // when the token was, at the earliest; zero: nobody knows
 	Expires  time.Time // with the token
 	Ended    bool      // by its user, or by an admin
 	Version  Version
+}
+
+// RevocationKept is how long a revocation stands. A token that is good for longer would come to life again.
+const RevocationKept = 400 * 24 * time.Hour
+
+// Revocation says that no token counts any more which a user was given before a moment, nor what was made with it.
+type Revocation struct {
+	User   string
+	Before time.Time // to the millisecond
 }
 
 // Change is one step in the life of one user, or of one subscription, as announced.
@@ -195,7 +215,8 @@ type Change struct {
 	User    string
 	Facts   []Fact
 
-	Subscription string // its ID, where it is one that has changed; User is empty then
+	Subscription string     // its ID, where it is one that has changed; User is empty then
+	Revocation   Revocation // where it is one; User is empty then
 }
 
 // Beacon tells how far a lane has come, and what time it is there. It comes about twice a second.

@@ -1,6 +1,9 @@
 package sse
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // A batch is all that one flush writes. Batches are pooled, so that a stream
 // between two flushes holds no buffers.
@@ -12,6 +15,7 @@ type batch struct {
 	snapshots []composition
 	cursor    string // the id to give, or empty
 	ended     bool
+	since     time.Time // when the first of the frames came; zero: not known
 
 	out  []byte
 	data []byte // of one event that merges frames

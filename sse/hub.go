@@ -1,6 +1,7 @@
 package sse
 
 import (
+	"cmp"
 	"hash/maphash"
 	"slices"
 	"sync"
@@ -112,6 +113,35 @@ func (h *Hub) Watchers(k Key) map[*Stream]Variant {
 		return t.watchers()
 	}
 	return nil
+}
+
+// Busiest returns the n keys of a kind that most streams watch, with how many do, the most first. It looks at all of them, so it is for people.
+func (h *Hub) Busiest(kind Kind, n int) []Audience {
+	var all []Audience
+	for i := range h.shards {
+		all = append(all, h.shards[i].audiences(kind)...)
+	}
+	slices.SortFunc(all, func(a, b Audience) int {
+		return cmp.Or(cmp.Compare(b.Streams, a.Streams), cmp.Compare(a.Key.ID, b.Key.ID))
+	})
+	return all[:min(n, len(all))]
+}
+
+// An Audience is how many streams watch a key.
+type Audience struct {
+	Key     Key
+	Streams int
+}
+
+func (sh *shard) audiences(kind Kind) (all []Audience) {
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	for k, t := range sh.topics {
+		if k.Kind == kind {
+			all = append(all, Audience{k, int(t.refs)})
+		}
+	}
+	return all
 }
 
 // Watched tells whether any stream watches k.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"runtime"
@@ -24,7 +25,8 @@ import (
 // once, and leaves the rest to a goroutine that lives until it is written. The
 // deadline is the same as for a [ResponseSink].
 //
-// It does so for HTTP/1.1 in clear over TCP, on Linux. All other streams, and all while Run
+// It does so for HTTP/1.1 in clear over TCP, on Linux, also where a listener has wrapped its connections: one that does not show its descriptor costs a
+// goroutine that reads. All other streams, and all while Run
 // does not run, are written by the goroutine that serves them, as by [Stream.Run].
 // A reader cannot tell the two apart, but that the connection ends with the stream.
 type Pool struct {
@@ -51,20 +53,20 @@ const lingerFor = 500 * time.Millisecond
 
 // NewPool returns a pool that writes nothing until Run runs.
 func NewPool() *Pool {
-	p := &Pool{streams: make(map[uint64]*pooled), stuckAfter: stuckAfter}
+	p := &Pool{streams: make(map[uint64]*pooled), emptied: make(chan struct{}), stuckAfter: stuckAfter}
 	p.ready.L = &p.mu
 	return p
 }
 
-// Run writes streams until ctx ends, and then cuts those that are left.
+// Run writes streams until ctx ends, and then cuts those that are left. It returns when nothing of them is left either, and is called once.
 func (p *Pool) Run(ctx context.Context) {
+	p.mu.Lock()
+	p.running = true
+	p.mu.Unlock()
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(p.work)
 	}
-	p.mu.Lock()
-	p.running, p.stopped, p.emptied = true, false, make(chan struct{})
-	p.mu.Unlock()
 
 	<-ctx.Done()
 	p.mu.Lock()
@@ -94,7 +96,7 @@ func (p *Pool) Run(ctx context.Context) {
 }
 
 // Serve writes s as the response to r. It may return before the stream has ended: done is called then, once, with what
-// Run would return, and by whichever goroutine; it must not block. The caller does not use w any more.
+// Run would return, by a goroutine of its own. The caller does not use w any more.
 func (p *Pool) Serve(s *Stream, w http.ResponseWriter, r *http.Request, done func(error)) {
 	m := p.enter(s, r, done)
 	if m != nil {
@@ -206,8 +208,9 @@ type pooled struct {
 	pool *Pool
 	done func(error)
 	conn net.Conn
-	raw  syscall.RawConn
-	rest []byte // what the connection has not taken yet
+	raw  syscall.RawConn                  // nil: the connection has none
+	rest []byte                           // what the connection has not taken yet
+	late struct{ since, began time.Time } // of that: what Options.Wrote is to be told when it is taken
 	id   uint64
 	next *pooled // in the pool's queue; guarded by its lock
 
@@ -239,21 +242,18 @@ func (m *pooled) take(w http.ResponseWriter) bool {
 	return true
 }
 
-// connect makes the connection ready to be written to without waiting.
+// connect makes the connection ready to be written to without waiting, and its reader's going be noticed.
 func (m *pooled) connect() error {
-	direct, ok := m.conn.(interface {
-		syscall.Conn
-		SetWriteBuffer(bytes int) error
-	})
+	direct, ok := m.conn.(syscall.Conn)
 	if !ok {
-		return fmt.Errorf("a connection of type %T cannot be taken over", m.conn)
+		m.pool.background.Go(func() {
+			io.Copy(io.Discard, m.conn) //nolint:errcheck // whatever it is, it is the end
+			m.cut(context.Canceled)
+		})
+		return nil
 	}
 	var err error
 	if m.raw, err = direct.SyscallConn(); err != nil {
-		return err
-	}
-	// What the kernel keeps for a reader who does not read is memory too, and is written before anything newer.
-	if err := direct.SetWriteBuffer(sendBuffer); err != nil {
 		return err
 	}
 	m.pool.mu.Lock()
@@ -261,9 +261,6 @@ func (m *pooled) connect() error {
 	m.pool.mu.Unlock()
 	return h.add(m.raw, m.id)
 }
-
-// sendBuffer holds an ordinary snapshot; Linux takes twice that.
-const sendBuffer = 32 << 10
 
 // poke has a worker look at the stream, unless one is about to. The stream's lock is held.
 func (m *pooled) poke() {
@@ -357,6 +354,10 @@ func (m *pooled) press() error {
 		m.rest = m.rest[n:]
 	}
 	m.rest = nil
+	if !m.late.began.IsZero() {
+		m.tell(m.late.since, m.late.began)
+		m.late.since, m.late.began = time.Time{}, time.Time{}
+	}
 	return m.conn.SetWriteDeadline(time.Time{})
 }
 
@@ -367,8 +368,8 @@ func (m *pooled) finish(err error) {
 	if m.conn != nil {
 		m.hangUp(err == nil)
 	}
+	m.pool.background.Go(func() { m.done(err) }) // which may wait, as no worker may
 	m.pool.leave(m)
-	m.done(err)
 }
 
 func (m *pooled) hangUp(well bool) {
@@ -377,7 +378,11 @@ func (m *pooled) hangUp(well bool) {
 		m.conn.Close() //nolint:errcheck // nobody is there
 		return
 	}
-	time.AfterFunc(lingerFor, func() { m.conn.Close() }) //nolint:errcheck // all was written
+	m.pool.background.Add(1)
+	time.AfterFunc(lingerFor, func() {
+		defer m.pool.background.Done()
+		m.conn.Close() //nolint:errcheck // all was written
+	})
 }
 
 // Write implements Sink for the writer. What the connection does not take at once goes to rest.
@@ -407,7 +412,7 @@ func (m *pooled) send(p []byte) error {
 
 func (m *pooled) push(b *pushing) error {
 	n := 0
-	if len(m.rest) == 0 {
+	if len(m.rest) == 0 && m.raw != nil {
 		var err error
 		if n, err = b.to(m.raw); err != nil {
 			return err

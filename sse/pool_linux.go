@@ -52,8 +52,11 @@ func (h *hangups) watch(gone func(id uint64)) {
 	for {
 		n := 0
 		err := h.raw.Read(func(epoll uintptr) bool {
-			n, _ = syscall.EpollWait(int(epoll), events[:], 0) //nolint:errcheck // -1: it is asked again
-			return n > 0
+			var err error
+			for n, err = syscall.EpollWait(int(epoll), events[:], 0); err == syscall.EINTR; { //nolint:errorlint // as it is
+				n, err = syscall.EpollWait(int(epoll), events[:], 0)
+			}
+			return n > 0 // else the runtime waits; it has begun to listen before we looked
 		})
 		if err != nil {
 			return

@@ -1,6 +1,9 @@
 package sse
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // Quiet makes the stream write nothing but what is sent, comments, pings and its
 // end, from now on until [Stream.Live]; only a write that is under way is
@@ -17,7 +20,7 @@ import "slices"
 func (s *Stream) Quiet() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.box.quiet, s.live = true, nil
+	s.box.quiet, s.live, s.since = true, nil, time.Time{}
 	if s.box.muted() {
 		s.box.mute()
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -47,6 +48,12 @@ type Options struct {
 	// twice, in the whole and alone: parts are to be idempotent.
 	Whole func(Key) *Frame
 
+	// Wrote is told of each write that went well: for how long the oldest frame in
+	// it had waited since it was offered, Coalesce included, and how long the write
+	// took. The wait is negative where it is not known: of what the stream opens
+	// with, of what was quiet, of urgent frames that go before others.
+	Wrote func(waited, took time.Duration)
+
 	// Reader is whose stream it is. It means nothing to sse.
 	Reader string
 
@@ -83,8 +90,11 @@ type Stream struct {
 	snapshots []snapshot
 	live      Compose // the catch-up that ends the quiet, or nil
 	final     []Event
-	ended     bool // final is settled
-	closed    bool // out of the hub, or on its way
+	ended     bool      // final is settled
+	closed    bool      // out of the hub, or on its way
+	since     time.Time // when the first of what is pending came; zero: nobody wants to know
+
+	written atomic.Int64
 }
 
 // A snapshot is one that was asked for by Resnapshot.
@@ -116,7 +126,9 @@ func (s *Stream) Offer(k Key, v Variant, f *Frame) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	slot := s.box.find(t)
-	if slot >= 0 && s.box.watches[slot].variant == v && s.box.offer(slot, f) {
+	wake := slot >= 0 && s.box.watches[slot].variant == v && s.box.offer(slot, f)
+	s.date(wake)
+	if wake {
 		s.poke()
 	}
 }
@@ -125,8 +137,17 @@ func (s *Stream) Offer(k Key, v Variant, f *Frame) {
 func (s *Stream) offer(slot int32, f *Frame) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.box.offer(slot, f) {
+	wake := s.box.offer(slot, f)
+	s.date(wake)
+	if wake {
 		s.poke()
+	}
+}
+
+// date notes when something came for which the writer is woken. The lock is held.
+func (s *Stream) date(wake bool) {
+	if wake && s.opts.Wrote != nil && (s.since.IsZero() || s.box.counts[normal]+s.box.counts[urgent] == 1) {
+		s.since = time.Now()
 	}
 }
 
@@ -230,8 +251,25 @@ func (s *Stream) Close() {
 	s.hub.remove(s)
 }
 
+// Pending is how many keys have something that is still to be written.
+func (s *Stream) Pending() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return int(s.box.counts[normal] + s.box.counts[urgent] + s.box.counts[held])
+}
+
+// Final returns the events that End was given.
+func (s *Stream) Final() []Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.final
+}
+
 // Reader is whose stream it is, as Options said.
 func (s *Stream) Reader() string { return s.opts.Reader }
+
+// Written is how many bytes have been written to the reader, or are on their way.
+func (s *Stream) Written() int64 { return s.written.Load() }
 
 // Run writes the stream to sink until it is ended (nil), until ctx is (its
 // cause), or until a write fails. What Opening composes comes first, even if the
@@ -288,6 +326,7 @@ func (w *writer) open() error {
 	}
 	cursor := w.cursor()
 	w.mu.Lock()
+	w.since = time.Time{} // what it opens with is not news
 	news := w.box.open()
 	if w.box.pending() {
 		cursor = ""
@@ -369,6 +408,9 @@ func (w *writer) take(b *batch, now time.Time, due bool) {
 	if all {
 		w.flushed = now
 	}
+	if all || w.box.counts[normal] == 0 {
+		b.since, w.since = w.since, time.Time{}
+	}
 	if w.live != nil {
 		b.snapshots = append(b.snapshots, composition{w.box.catchUp(), w.live})
 		w.live = nil
@@ -377,7 +419,7 @@ func (w *writer) take(b *batch, now time.Time, due bool) {
 	}
 	for _, s := range w.snapshots {
 		w.release(s.news)
-		b.snapshots = append(b.snapshots, composition{s.news, s.compose})
+		b.snapshots = append(b.snapshots, composition(s))
 	}
 	w.snapshots = nil
 	if w.box.pending() {
@@ -465,8 +507,30 @@ func (w *writer) write(b *batch) error {
 	if len(b.out) == 0 {
 		return nil
 	}
+	var began time.Time
+	if w.opts.Wrote != nil {
+		began = time.Now()
+	}
 	if err := w.sink.Write(b.out); err != nil {
 		return fmt.Errorf("write stream: %w", err)
 	}
+	w.written.Add(int64(len(b.out)))
+	if m := w.pooled; m != nil && len(m.rest) > 0 {
+		m.late.since, m.late.began = b.since, began
+		return nil
+	}
+	w.tell(b.since, began)
 	return nil
+}
+
+// tell tells of a write whose oldest frame came at since.
+func (w *writer) tell(since, began time.Time) {
+	if w.opts.Wrote == nil {
+		return
+	}
+	now, waited := time.Now(), time.Duration(-1)
+	if !since.IsZero() {
+		waited = now.Sub(since)
+	}
+	w.opts.Wrote(waited, now.Sub(began))
 }

@@ -43,9 +43,9 @@ func (c *Contract) checkResponse(req *http.Request, status int, header http.Head
 }
 
 // unseen says whether the contract has nothing to say about req: what belongs
-// to the docs page, metrics, and what CORS answers before anybody else.
+// to the docs page, and what CORS answers before anybody else.
 func unseen(req *http.Request) bool {
-	return strings.HasPrefix(req.URL.Path, "/docs/") || req.URL.Path == "/metrics" || req.Method == http.MethodOptions
+	return strings.HasPrefix(req.URL.Path, "/docs/") || req.Method == http.MethodOptions
 }
 
 // answer is one answer, on trial.

@@ -17,8 +17,8 @@
 //
 // # What is not
 //
-// Requests are sent as they are, wrong ones too. The pages beneath /docs/ and
-// /metrics are no operations and pass unseen.
+// Requests are sent as they are, wrong ones too. The pages beneath /docs/ are no
+// operations and pass unseen.
 package contract
 
 import (

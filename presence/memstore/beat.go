@@ -51,7 +51,7 @@ func (s *Store) Beat(_ context.Context, b presence.Beat) (presence.Beaten, error
 		}
 	}
 	w.commit(presence.ByBeat)
-	out := presence.Beaten{Steady: len(w.facts) == 0}
+	out := presence.Beaten{Steady: len(w.facts) == 0, Returned: returns}
 	if !b.Minimal {
 		out.Record = s.read(b.User)
 	}

@@ -43,7 +43,8 @@ type Store struct {
 
 	rooms         map[string]*room // what is in line with the users' records; see bring
 	subscriptions map[string]presence.Subscription
-	streams       map[string]streams // by instance
+	revoked       map[string]time.Time // before when, by user
+	streams       map[string]streams   // by instance
 }
 
 // user is a record with what nobody but the store needs to know.
@@ -75,7 +76,7 @@ type tombstone struct {
 func New(opts Options) *Store {
 	s := &Store{
 		opts: opts, users: map[string]*user{}, feed: deaf{}, secret: make([]byte, 32),
-		rooms: map[string]*room{}, subscriptions: map[string]presence.Subscription{}, streams: map[string]streams{},
+		rooms: map[string]*room{}, subscriptions: map[string]presence.Subscription{}, revoked: map[string]time.Time{}, streams: map[string]streams{},
 	}
 	rand.Read(s.secret)
 	s.head.Epoch = time.Now().UnixMicro()

@@ -52,6 +52,9 @@ func copied(sub presence.Subscription) presence.Subscription {
 		*list = slices.Clone(*list)
 	}
 	sub.Expires = wire(sub.Expires)
+	if !sub.Issued.IsZero() {
+		sub.Issued = wire(sub.Issued)
+	}
 	return sub
 }
 

@@ -24,13 +24,17 @@ var errContended = errors.New("others changed the user each time")
 
 // Amend implements presence.Store. It reads the record, lets change make of it what it will, and commits that where nothing has come between.
 func (s *Store) Amend(ctx context.Context, user string, cause presence.Cause, change presence.Amendment) (presence.Record, error) {
+	if err := s.health.refuse("amend", s.Lane(user)); err != nil {
+		return presence.Record{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	s.memory[s.Lane(user)].expect(user, "")
 	for try := range amendTries {
 		if err := pause(ctx, try); err != nil {
 			return presence.Record{}, unavailable("amend", err)
 		}
-		before, err := s.readWhole(ctx, user)
+		before, err := s.readFound(ctx, user)
 		if err != nil {
 			return presence.Record{}, unavailable("amend", err)
 		}
@@ -92,7 +96,9 @@ func (s *Store) commit(
 	if a.text() == "conflict" {
 		return presence.Record{}, false, nil
 	}
-	r := a.record(user, s.observed(lane, a), nil)
+	m := s.observed(lane, a)
+	s.memory[lane].learn(user, a.told(m, nil))
+	r := a.record(user, m, nil)
 	return r, true, a.err
 }
 

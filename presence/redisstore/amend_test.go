@@ -201,6 +201,7 @@ func TestSettingsOutliveAllElse(t *testing.T) {
 		if err := admin.Del(t.Context(), facts).Err(); err != nil {
 			t.Fatal(err)
 		}
+		i.memory = newMemory(i.Lanes(), testTTL) // as if through another instance each time
 	}
 	if ttl := admin.PTTL(t.Context(), settings).Val(); ttl != -1 {
 		t.Errorf("settings are kept for %s, want for ever", ttl)

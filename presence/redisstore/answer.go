@@ -103,6 +103,16 @@ func (a *answer) record(user string, m moment, settings []string) presence.Recor
 	return r
 }
 
+// told is what the user's hashes that come next hold.
+func (a *answer) told(m moment, settings []string) told {
+	t := told{head: m.head, names: settings}
+	if len(a.items) >= 2 {
+		t.facts, _ = a.items[0].([]any)
+		t.settings, _ = a.items[1].([]any)
+	}
+	return t
+}
+
 // hash reads one hash: the values of the fields that are named, or all fields with their names. It returns the version of the last change to it, as text.
 func (a *answer) hash(r *presence.Record, names []string) (own string) {
 	item := a.next()

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -27,8 +29,24 @@ const (
 
 // Beat implements presence.Store.
 func (s *Store) Beat(ctx context.Context, b presence.Beat) (presence.Beaten, error) {
+	lane := s.Lane(b.User)
+	if err := s.health.refuse("beat", lane); err != nil {
+		return presence.Beaten{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	m := &s.memory[lane]
+	expected := m.expect(b.User, b.Session)
+	sent := s.local()
+	out, err := s.takeBeat(ctx, b, expected)
+	if err == nil && !out.Old {
+		m.lived(b.User, sign{session: b.Session, at: sent, idle: idleness(b)})
+	}
+	return out, err
+}
+
+// takeBeat takes a heartbeat by the plain command, or by the script.
+func (s *Store) takeBeat(ctx context.Context, b presence.Beat, expected bool) (presence.Beaten, error) {
 	says := fingerprint(b)
 	now, tried := s.mayBeSteady(b, says)
 	if tried {
@@ -40,8 +58,18 @@ func (s *Store) Beat(ctx context.Context, b presence.Beat) (presence.Beaten, err
 			return out, nil
 		}
 	}
-	return s.beat(ctx, b, says, tried)
+	out, err := s.beat(ctx, b, says, tried, expected)
+	if !errors.Is(err, errSessionLost) {
+		return out, err
+	}
+	if err := s.recall(ctx, b.User); err != nil {
+		return presence.Beaten{}, unavailable("beat", err)
+	}
+	return s.beat(ctx, b, says, tried, false)
 }
+
+// errSessionLost says that a session is not there, and nothing tells that it has ended.
+var errSessionLost = errors.New("the session was lost")
 
 // mayBeSteady tells the time, where the plain command can do all that the beat asks for.
 func (s *Store) mayBeSteady(b presence.Beat, says string) (nowMs int64, ok bool) {
@@ -99,17 +127,22 @@ func (s *Store) extend(ctx context.Context, b presence.Beat, says string, nowMs 
 	if !b.Minimal {
 		out.Record = records[0]
 	}
-	// Where its facts were lost, the script makes the session anew.
+	if s.memory[lane].learn(b.User, look.told[0]) {
+		return presence.Beaten{}, false, s.recall(ctx, b.User)
+	}
+	// Where its facts were lost, and nobody remembers them, the script makes the session anew.
 	_, found := records[0].Session(b.Session)
 	return out, found, nil
 }
 
 func score(nowMs int64, b presence.Beat) int64 {
-	return (nowMs+b.TTL.Milliseconds())*scoreGrain + min(max(0, int64(b.IdleFor/idleGrain)), scoreGrain-1)
+	return (nowMs+b.TTL.Milliseconds())*scoreGrain + idleness(b)
 }
 
+func idleness(b presence.Beat) int64 { return min(max(0, int64(b.IdleFor/idleGrain)), scoreGrain-1) }
+
 // beat takes a heartbeat by the script, which is right in every case.
-func (s *Store) beat(ctx context.Context, b presence.Beat, says string, tried bool) (presence.Beaten, error) {
+func (s *Store) beat(ctx context.Context, b presence.Beat, says string, tried, expected bool) (presence.Beaten, error) {
 	lane := s.Lane(b.User)
 	p := &s.partitions[lane]
 	device, named, seq, doing, doingTTL := "", false, "", "", int64(0)
@@ -127,14 +160,18 @@ func (s *Store) beat(ctx context.Context, b presence.Beat, says string, tried bo
 	what, r, err := s.ask(ctx, s.call(lane, s.scripts.beat, []string{p.facts(b.User), p.settings(b.User)},
 		b.User, b.Session, says, b.TTL.Milliseconds(), string(b.State), b.Idle, max(0, b.IdleFor.Milliseconds()), b.Hidden,
 		device, named, seq, profile, digest([]byte(profile)), escape(b.Instance), b.MaxLive, tried, doing, doingTTL,
-		packRooms(b.Rooms), wanted), b.User)
+		packRooms(b.Rooms), wanted, expected), b.User)
 	if err != nil {
 		return presence.Beaten{}, unavailable("beat", err)
 	}
-	if what == "many" {
+	switch what {
+	case "many":
 		return presence.Beaten{}, presence.ErrTooManySessions
+	case "lost":
+		return presence.Beaten{}, errSessionLost
 	}
-	out := presence.Beaten{Old: what == "old", Steady: what == "steady", Record: r}
+	what, returned := strings.CutSuffix(what, "!")
+	out := presence.Beaten{Old: what == "old", Steady: what == "steady", Returned: returned, Record: r}
 	if b.Seq != nil && !out.Old {
 		s.numbers.saw(b.User, b.Session, *b.Seq)
 	}

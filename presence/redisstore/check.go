@@ -70,18 +70,36 @@ func check(ctx context.Context, c server) (found []Warning, err error) {
 		warn("Redis "+v, "use 7.0 or newer: ZADD, SET and PEXPIRE are used in forms that older ones refuse")
 	}
 	if p := setting(ctx, c, "maxmemory-policy"); p != "" && p != "noeviction" {
-		warn("maxmemory-policy "+p, "set noeviction: an evicted user is offline until his next beat that is not plain, and his settings are gone for good")
+		warn("maxmemory-policy "+p, "set noeviction: an evicted user is offline until an instance that remembers him notices, and the settings of one who is away are gone for good")
 	}
 	if setting(ctx, c, "appendonly") == "no" {
 		if save, known := lookUp(ctx, c, "save"); known && save == "" {
 			warn("no persistence", "set appendonly yes: settings (who is invisible, privacy, blocks) live in Redis, and a restart would show everybody")
+		} else {
+			warn("appendonly no", "set appendonly yes: what people set since the last snapshot (who is invisible, privacy, blocks) is lost when Redis dies")
 		}
+	}
+	if hard, known := pubsubLimit(setting(ctx, c, "client-output-buffer-limit")); known && hard != 0 && hard < pubsubLeast {
+		warn(fmt.Sprintf("client-output-buffer-limit pubsub %d", hard),
+			"set pubsub 32mb 8mb 60: instances that are busy for a moment are cut off and must read all that they watch again")
+	} else if known && hard == 0 {
+		warn("client-output-buffer-limit pubsub 0", "set pubsub 32mb 8mb 60: an instance that hangs makes Redis grow without bound")
 	}
 	if replicas, _ := strconv.Atoi(infoField(info, "connected_slaves")); replicas > 0 && setting(ctx, c, "min-replicas-to-write") == "0" {
 		warn(fmt.Sprintf("min-replicas-to-write 0 with %d replicas", replicas),
 			"set 1: a master that was cut off would go on taking writes, which are lost when it comes back as a replica")
 	}
 	return found, nil
+}
+
+// pubsubLeast is what an ear may have to be sent at once: some 2 s of 10,000 changes a second.
+const pubsubLeast = 4 << 20
+
+// pubsubLimit reads the hard limit for subscribers of "normal 0 0 0 slave … pubsub 33554432 8388608 60".
+func pubsubLimit(limits string) (hard int64, known bool) {
+	_, rest, _ := strings.Cut(limits, "pubsub ")
+	hard, err := strconv.ParseInt(strings.SplitN(rest, " ", 2)[0], 10, 64)
+	return hard, err == nil
 }
 
 func setting(ctx context.Context, c server, name string) string {

@@ -9,14 +9,15 @@
 //	presently:{16.3}:beats      sorted set: live sessions, by deadline
 //	presently:{16.3}:left       sorted set: sessions that said goodbye, by the end of their grace
 //	presently:{16.3}:rooms      sorted set, by name: the index of rooms (index.go)
-//	presently:{16.3}:u:<user>   facts: s:<session>, a:<session> (activity), m:<session> (its rooms), t:<session> (grave),
+//	presently:{16.3}:u:<user>   facts: s:<session>, a:<session> (activity), m:<session> (its rooms, or that it has left them), t:<session> (grave),
 //	                            y:<room>|<thread> (typing), c (chosen), custom, p (profile), e (last seen)
 //	presently:{16.3}:s:<user>   settings: invisible, privacy, hide:<class>, r:<user> (relation), related (when the last of them
 //	                            changed), apart (he blocks somebody; for scripts); without TTL, because nobody appears by the clock alone
 //	presently:{16.3}:gone:<room>   sorted set: users who have gone out of the room or of somebody's sight there, by version; for 45 min
 //	presently:{16.3}:types:<room>  sorted set: users who may be typing in the room, by the end of it
 //	presently:{16.3}:sub:<id>   a subscription; until a day after its end
-//	presently:{16.3}:lane       channel: changes, changes of subscriptions and beacons
+//	presently:{16.3}:revoked    sorted set: users whose tokens have been revoked, by the moment before which
+//	presently:{16.3}:lane       channel: changes, changes of subscriptions, revocations and beacons
 //	presently:{16.0}:streams    how many streams each instance has open, and when it said so; only there
 //	presently:secret            the secret that all instances share
 //
@@ -57,6 +58,26 @@
 // old or in the future, or another Redis process than before, knows that the store was away or has lost something: it begins a
 // new epoch, and holds the partition for one TTL, in which leaves end and silence does not count.
 //
+// # After a loss
+//
+// An instance remembers (memory.go) the two hashes of everybody for whom it took a beat, a leave, an end or an amendment within a TTL: as answers
+// carried them, as the lanes have told since, and, of those whose beats need no answer, as it read them in the background. A lane's new epoch says
+// that data may be lost. Then it offers them back, in batches, after a moment of its own: first it asks which hashes have another version than it knows, and the
+// others go through recall.lua, one user each. Of each field the newer counts. A session that is not there comes back, unless it has a grave or one of
+// the user's sessions has ended unheard; one that has ended since an old dump ends; leaves, numbers, deadlines and the index of rooms are restored with
+// it. What was taken is one change (presence.ByRecall), in which facts have the versions that they had: watchers see nothing, and of many instances
+// that remember the same the first tells it. Nothing is learnt in the new epoch until all has been offered, because an old dump says less than it seems.
+//
+// Who acts through an instance that remembers him does not wait for that: a beat that finds no session, though none is known to have
+// ended, a thorough beat, a look at oneself and an amendment offer back first what they find missing. So does the loss of one user's keys end.
+//
+// Subscriptions that were written or read here come back the same way, and so does the shared secret. Typing marks do not.
+//
+// # Refusing
+//
+// While a lane's beacons have failed for a second, calls on it are refused at once; beacons go on, and the first that is answered lets calls
+// through again.
+//
 // # Hearing
 //
 // Every change has a number. Every half second somebody tells each lane its number and time (a beacon); instances agree who by the
@@ -73,8 +94,11 @@
 // A command that got no answer is not sent again, because it may have been carried out: the caller learns ErrUnavailable, and nothing of
 // what became of it.
 //
-// What a replica had not got when its master died is lost. The epoch that begins then tells watchers to read again; sessions begun in the lost moment come
-// back with their next beat.
+// What a replica had not got when its master died is lost, but for what instances remember. So is what was set by users whom no living instance has
+// dealt with in the last TTL.
+//
+// An instance that remembers nothing of a user may take a change of his settings between a loss and its repair. Fields are restored one by one, so
+// who was hidden by a privacy setting, and opened it in that second, stays hidden until he changes a setting again: rather that than the other way round.
 //
 // Where Redis' clock is set back by less than begins an epoch, the version of a change may be less than the time as of which a record was
 // read in the half second before: beacons alone leave their time behind.

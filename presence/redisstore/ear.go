@@ -83,6 +83,7 @@ func (e *ear) connection(ctx context.Context) error {
 	if err := e.subscribe(ctx, ps); err != nil {
 		return err
 	}
+	e.store.tally.connections.Add(1)
 	for i := range e.lanes {
 		e.lanes[i].doubt, e.lanes[i].spoke = true, false
 	}
@@ -144,6 +145,7 @@ func (e *ear) hear(m *redis.Message, now time.Time) {
 			return // a server that is no longer the master
 		}
 		e.move(lane, c.Head, presence.Head{Epoch: h.head.Epoch, Seq: h.head.Seq + 1})
+		e.store.memory[lane].hear(c, msg.told)
 		e.feed.Changed(c)
 		return
 	}
@@ -153,6 +155,7 @@ func (e *ear) hear(m *redis.Message, now time.Time) {
 	}
 	e.move(lane, b.Head, h.head)
 	e.store.clocks[lane].observe(msg.micros)
+	e.store.memory[lane].tick(b.Now)
 	h.beacon, h.spoke = now, true
 	e.feed.Beacon(b)
 }
@@ -163,6 +166,16 @@ func (e *ear) move(lane int, head, expected presence.Head) {
 	if head.Epoch != h.head.Epoch {
 		e.store.clocks[lane].reset() // time itself may have been lost
 		e.store.renewed.Store(true)
+	}
+	e.store.memory[lane].epoch.Store(head.Epoch)
+	switch {
+	case h.head.Epoch == 0:
+		e.store.memory[lane].settle(head.Epoch)
+		e.store.memory[lane].missed()
+	case head.Epoch != h.head.Epoch:
+		e.store.recaller.lost(lane)
+	case head != expected:
+		e.store.memory[lane].missed()
 	}
 	if h.doubt || head != expected {
 		e.feed.Missed(lane)
@@ -185,17 +198,17 @@ func (e *ear) oldest() time.Time {
 
 // lookForDeafness tells the feed when it can no longer be sure of what happens: a lane is silent, or commands fail.
 func (e *ear) lookForDeafness(now time.Time) {
-	if e.lost || !e.deaf(now) && !e.store.health.failing(deafAfter) {
+	if e.lost || !e.deaf(now) && !e.store.health.anyFailing(deafAfter) {
 		return
 	}
 	e.lost = true
-	e.log.Warn("redis: lost", "commandsFail", e.store.health.failing(deafAfter))
+	e.log.Warn("redis: lost", "commandsFail", e.store.health.anyFailing(deafAfter))
 	e.feed.Lost()
 }
 
 // lookForRecovery tells the feed when all lanes speak again and commands get through.
 func (e *ear) lookForRecovery() {
-	if !e.lost || e.store.health.failing(deafAfter) {
+	if !e.lost || e.store.health.anyFailing(deafAfter) {
 		return
 	}
 	if e.deaf(time.Now()) || slices.ContainsFunc(e.lanes, func(h hearing) bool { return !h.spoke }) {

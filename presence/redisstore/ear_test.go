@@ -23,6 +23,7 @@ func TestAnEarTellsWhatItMissedBeforeWhatItHears(t *testing.T) {
 	s := &Store{
 		opts:       Options{Logger: slog.New(slog.DiscardHandler)},
 		partitions: make([]partition, 1), channels: map[string]int{"lane": 0}, clocks: make([]clock, 1), health: make(health, 1),
+		memory: newMemory(1, testTTL), recaller: newRecaller(),
 	}
 	e := newEar(s, tape)
 	e.lanes[0].doubt = true // as on a new connection

@@ -42,7 +42,7 @@ func encode(f presence.Fact) ([]field, error) {
 		for _, s := range f.Stays {
 			p.part(roomName(s.Room)).version(s.Since)
 		}
-		return []field{{"facts", "m:" + f.Session, p.String()}}, nil
+		return []field{{"facts", "m:" + f.Session, p.String()}}, nil // without stays too: that it is no loss must be told from the version
 	case presence.Mark:
 		p.text(f.Session).flag(f.Member).time(f.Until).version(f.Version)
 		return []field{{whereIf(!f.Until.IsZero()), markField(f), p.String()}}, nil

@@ -12,9 +12,9 @@ import (
 // A value is a list of parts, separated by "|"; new parts are added at its end, and readers ignore what they do not know: two versions of the
 // program may run side by side. lua/prelude.lua has the order of a session's parts.
 
-// generalSettings are those that concern whole classes, and when a relation last changed: all but the relations themselves. As in
-// lua/prelude.lua.
-var generalSettings = []string{"invisible", "privacy", "hide:other", "hide:contact", "related"}
+// generalSettings are those that concern whole classes, when a relation last changed, and the version of all: all but the relations
+// themselves. As in lua/prelude.lua.
+var generalSettings = []string{"invisible", "privacy", "hide:other", "hide:contact", "related", "v"}
 
 // setField adds to a record what one field of its hashes says.
 func setField(r *presence.Record, name, value string) {

@@ -52,6 +52,10 @@ func (p *partition) types(room string) string { return p.prefix + "types:" + roo
 // subscription is a hash. It lasts presence.SubscriptionKept longer than what it holds.
 func (p *partition) subscription(id string) string { return p.prefix + "sub:" + id }
 
+// revoked is the sorted set of users whose tokens have been revoked, by the moment before which, in ms. Each that is added takes those out that
+// have stood for presence.RevocationKept.
+func (p *partition) revoked() string { return p.prefix + "revoked" }
+
 // streams is the hash of how many streams each instance has. It is one for all, in the first partition.
 func (p *partition) streams() string { return p.prefix + "streams" }
 

@@ -14,11 +14,13 @@ const (
 	kindChange    = "c"
 	kindBeacon    = "b"
 	kindNote      = "n" // a change of a subscription
+	kindRevoked   = "r"
 )
 
 // message is a change (also a note) or a beacon.
 type message struct {
 	change presence.Change
+	told   lines // the facts of a change, as they came
 	beacon presence.Beacon
 	micros int64 // the clock as a beacon tells it; 0: this is a change
 }
@@ -31,13 +33,18 @@ func parseMessage(lane int, payload string) (message, bool) {
 	switch l.text() {
 	case kindChange:
 		c := presence.Change{Lane: lane, Head: l.head(), Version: presence.Version(l.number()), Cause: presence.Cause(l.text()), User: l.text()}
+		told := l
 		for l != "" {
 			l.fact(&c)
 		}
-		return message{change: c}, c.Epoch != 0 && c.User != ""
+		return message{change: c, told: told}, c.Epoch != 0 && c.User != ""
 	case kindNote:
 		c := presence.Change{Lane: lane, Head: l.head(), Version: presence.Version(l.number()), Subscription: l.text()}
 		return message{change: c}, c.Epoch != 0 && c.Subscription != ""
+	case kindRevoked:
+		c := presence.Change{Lane: lane, Head: l.head(), Version: presence.Version(l.number())}
+		c.Revocation = presence.Revocation{User: l.text(), Before: millis(l.number())}
+		return message{change: c}, c.Epoch != 0 && c.Revocation.User != ""
 	case kindBeacon:
 		b := presence.Beacon{Lane: lane, Head: l.head(), Now: presence.Version(l.number()), Held: presence.Version(l.number() * 1000)}
 		micros := l.number()

@@ -60,6 +60,14 @@ func (n *numbers) has(user, session string, number int64) bool {
 	return ok && number <= v
 }
 
+// highestOf is the highest number that is known.
+func (n *numbers) highestOf(user, session string) (int64, bool) {
+	s, key := n.shard(user, session)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.highest(key)
+}
+
 func (s *numberShard) highest(key uint64) (int64, bool) {
 	v, ok := s.young[key]
 	if !ok {

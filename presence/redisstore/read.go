@@ -16,6 +16,9 @@ func (s *Store) Lookup(ctx context.Context, viewer string, users []string) ([]pr
 	readings, places := s.byLane(ctx, settingsFor(viewer), users)
 	var commands []command
 	for _, r := range readings {
+		if err := s.health.refuse("lookup", r.lane); err != nil {
+			return nil, err
+		}
 		commands = append(commands, r.commands...)
 	}
 	if err := s.send(ctx, commands); err != nil {
@@ -99,6 +102,7 @@ type reading struct {
 	lane     int
 	settings []string // the fields to read of each user's; nil: all
 	users    []string
+	told     []told    // what was read, user by user
 	commands []command // the time, the head, facts and settings of each user, the head again; on a cluster the script alone
 }
 
@@ -175,7 +179,9 @@ func (s *Store) takeScripted(r *reading, cmd command) ([]presence.Record, error)
 
 func (s *Store) decode(r *reading, m moment, a *answer) ([]presence.Record, error) {
 	records := make([]presence.Record, len(r.users))
+	r.told = make([]told, len(r.users))
 	for i, u := range r.users {
+		r.told[i] = a.told(m, r.settings)
 		records[i] = a.record(u, m, r.settings)
 	}
 	if a.err != nil {
@@ -187,9 +193,12 @@ func (s *Store) decode(r *reading, m moment, a *answer) ([]presence.Record, erro
 
 // Sessions implements presence.Store.
 func (s *Store) Sessions(ctx context.Context, user string) (presence.Record, error) {
+	if err := s.health.refuse("sessions", s.Lane(user)); err != nil {
+		return presence.Record{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	w, err := s.readWhole(ctx, user)
+	w, err := s.readFound(ctx, user)
 	if err != nil {
 		return presence.Record{}, unavailable("sessions", err)
 	}
@@ -203,6 +212,20 @@ type whole struct {
 
 	// Versions of the last change to each of the user's keys, as text.
 	ownFacts, ownSettings string
+
+	lost bool // something is remembered that is not there
+}
+
+// readFound is readWhole, after what was lost has been offered back.
+func (s *Store) readFound(ctx context.Context, user string) (whole, error) {
+	w, err := s.readWhole(ctx, user)
+	if err != nil || !w.lost {
+		return w, err
+	}
+	if err := s.recall(ctx, user); err != nil {
+		return whole{}, err
+	}
+	return s.readWhole(ctx, user)
 }
 
 // readWhole reads a record with what it tells of its sessions.
@@ -217,6 +240,7 @@ func (s *Store) readWhole(ctx context.Context, user string) (whole, error) {
 	a.text()
 	m := s.observed(lane, a)
 	w := whole{record: m.record(user), micros: m.micros}
+	w.lost = a.err == nil && s.memory[lane].learn(user, a.told(m, nil))
 	w.ownFacts = a.hash(&w.record, nil)
 	w.ownSettings = a.hash(&w.record, nil)
 	for len(a.items) > 0 && a.err == nil {

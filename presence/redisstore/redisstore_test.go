@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,6 +38,7 @@ type turned struct {
 	t     testing.TB
 	admin *redis.Client
 	now   time.Time
+	local atomic.Int64 // the same for what tells ages
 }
 
 // turn starts a store on a server that it empties. Its first sweep is over, and begins a hold; it makes others only when told to. Nothing
@@ -63,6 +65,7 @@ func (c *turned) freeze(s *Store) {
 	for i := range s.clocks {
 		s.clocks[i].local = func() int64 { return 0 }
 	}
+	s.local = c.local.Load
 }
 
 // pass lets time pass, and sweeps.
@@ -78,6 +81,7 @@ func (c *turned) advance(d time.Duration) {
 
 func (c *turned) set() {
 	c.t.Helper()
+	c.local.Store(c.now.UnixMicro())
 	for i := range c.partitions {
 		key := c.partitions[i].prefix + "now"
 		if err := c.admin.Set(c.t.Context(), key, strconv.FormatInt(c.now.UnixMicro(), 10), 0).Err(); err != nil {

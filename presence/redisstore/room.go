@@ -9,6 +9,9 @@ import (
 
 // Room implements presence.Store. Each partition knows of those members that are its own.
 func (s *Store) Room(ctx context.Context, q presence.RoomQuery) (presence.RoomIndex, error) {
+	if err := s.health.refuse("room", s.all()...); err != nil {
+		return presence.RoomIndex{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	var x presence.RoomIndex
@@ -49,6 +52,9 @@ func (s *Store) askRoom(ctx context.Context, asked *questions, lane int, q prese
 
 // RoomCount implements presence.Store.
 func (s *Store) RoomCount(ctx context.Context) (int, error) {
+	if err := s.health.refuse("count rooms", s.all()...); err != nil {
+		return 0, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	var asked questions

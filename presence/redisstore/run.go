@@ -4,7 +4,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/presently/presently/presence"
@@ -15,32 +14,20 @@ const (
 	claimAtOnce = 200                    // some 5 ms of Redis' time
 )
 
-// health is whether commands get through, as far as beacons tell: when each lane's last was answered, in local µs.
-type health []atomic.Int64
-
-func (h health) ok(lane int) { h[lane].Store(localMicros()) }
-
-// failing reports whether some lane's commands have been failing for so long.
-func (h health) failing(d time.Duration) bool {
-	for i := range h {
-		if localMicros()-h[i].Load() > d.Microseconds() {
-			return true
-		}
-	}
-	return false
-}
-
 // Run implements presence.Store. It owns the goroutines that sweep, send beacons and listen.
 func (s *Store) Run(ctx context.Context, feed presence.Feed) error {
 	var loops sync.WaitGroup
 	for lane := range s.health {
-		s.health.ok(lane) // as if: from now on silence counts
+		s.health[lane].answered() // as if: from now on silence counts
+		s.tally.last[lane].Store(localMicros())
 	}
 	for _, lanes := range s.abreast() {
 		loops.Go(func() { s.every(ctx, s.opts.Sweep, func() { s.sweep(ctx, lanes) }) })
 		loops.Go(func() { s.every(ctx, s.beaconInterval(), func() { s.beacon(ctx, lanes) }) })
 	}
 	loops.Go(func() { newEar(s, feed).listen(ctx) })
+	loops.Go(func() { s.offerBack(ctx) })
+	loops.Go(func() { s.every(ctx, readEvery, func() { s.learnLazily(ctx) }) })
 	loops.Wait()
 	return nil
 }
@@ -89,7 +76,7 @@ func (s *Store) sweepOnce(ctx context.Context, lanes []int) (more []int) {
 	limit := presence.TickLimit(s.opts.Sweep, s.opts.TTL).Microseconds()
 	calls := make([]call, len(lanes))
 	for i, l := range lanes {
-		calls[i] = s.call(l, s.scripts.sweep, nil, limit, s.opts.TTL.Milliseconds(), claimAtOnce)
+		calls[i] = s.call(l, s.scripts.sweep, nil, limit, s.opts.TTL.Milliseconds(), claimAtOnce, s.memory[l].epoch.Load(), s.memory[l].greatest())
 	}
 	commands, err := s.runAll(ctx, calls)
 	if err != nil {
@@ -104,8 +91,12 @@ func (s *Store) sweepOnce(ctx context.Context, lanes []int) (more []int) {
 		if micros := a.number(); a.err == nil {
 			s.clocks[lanes[i]].observe(micros)
 		}
-		if a.number() >= claimAtOnce {
+		claimed := a.number()
+		if claimed >= claimAtOnce {
 			more = append(more, lanes[i])
+		}
+		if late := a.number(); a.err == nil {
+			s.tally.swept(lanes[i], claimed, time.Duration(late)*time.Millisecond)
 		}
 	}
 	return more
@@ -113,22 +104,26 @@ func (s *Store) sweepOnce(ctx context.Context, lanes []int) (more []int) {
 
 // beacon tells lanes how far they are, and finds out whether commands get through.
 func (s *Store) beacon(ctx context.Context, lanes []int) {
+	running := ctx
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	fresh := s.beaconInterval().Microseconds() * 8 / 10
 	calls := make([]call, len(lanes))
 	for i, l := range lanes {
-		calls[i] = s.call(l, s.scripts.beacon, nil, fresh)
+		calls[i] = s.call(l, s.scripts.beacon, nil, fresh, s.memory[l].epoch.Load(), s.memory[l].greatest())
 	}
 	s.keepSecret(ctx)
 	commands, err := s.runAll(ctx, calls)
-	if err != nil {
-		return
-	}
-	for i, cmd := range commands {
-		if micros, err := cmd.Int64(); err == nil {
-			s.clocks[lanes[i]].observe(micros)
-			s.health.ok(lanes[i])
+	for i, l := range lanes {
+		if err == nil {
+			if micros, failed := commands[i].Int64(); failed == nil {
+				s.clocks[l].observe(micros)
+				s.health[l].answered()
+				continue
+			}
+		}
+		if running.Err() == nil {
+			s.health[l].failed()
 		}
 	}
 }

@@ -22,7 +22,7 @@ type script struct {
 
 // scripts are those of lua/, each named after its file.
 type scripts struct {
-	beat, leave, end, amend, sweep, beacon, lookup, sessions, subscription, streams *script
+	beat, leave, end, amend, sweep, beacon, lookup, sessions, recall, subscription, resubscribe, revoke, streams *script
 }
 
 // loadScripts reads the scripts, which tell the time by clock: clock.lua, or a test's own. What few need comes to those alone: each
@@ -38,8 +38,9 @@ func loadScripts(clock string) scripts {
 	}
 	return scripts{
 		beat: load("beat", "rooms"), leave: load("leave", "rooms", "ending"), end: load("end", "rooms", "ending"),
-		amend: load("amend", "rooms"), sweep: load("sweep", "rooms", "ending"), beacon: load("beacon"), lookup: load("lookup"), sessions: load("sessions"),
-		subscription: load("subscription"), streams: load("streams"),
+		amend: load("amend", "rooms", "unsettle"), sweep: load("sweep", "rooms", "ending"), beacon: load("beacon"), lookup: load("lookup"), sessions: load("sessions"),
+		recall: load("recall", "rooms", "ending", "unsettle"), subscription: load("subscription"), resubscribe: load("resubscribe"),
+		revoke: load("revoke"), streams: load("streams"),
 	}
 }
 

@@ -44,7 +44,11 @@ type Store struct {
 	scripts    scripts
 	coalescers []*coalescer
 	health     health
-	thorough   func() bool // by lot: this steady beat looks after its user's facts
+	memory     memory
+	recaller   recaller
+	tally      tally
+	local      func() int64 // what tells ages: localMicros, but for tests
+	thorough   func() bool  // by lot: this steady beat looks after its user's facts
 	secret     atomic.Pointer[[]byte]
 	renewed    atomic.Bool    // an epoch has begun: what has no partition may be lost too
 	under      sync.WaitGroup // pipelines under way
@@ -82,8 +86,11 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	}
 	s := &Store{
 		opts: o, target: t, client: t.dial(), scripts: loadScripts(o.time.lua), numbers: newNumbers(), lasting: newNumbers(),
+		local:    localMicros,
 		thorough: func() bool { return rand.Uint32N(thoroughEvery) == 0 },
-		clocks:   make([]clock, o.Partitions), health: make(health, o.Partitions), channels: map[string]int{},
+		memory:   newMemory(o.Partitions, o.TTL), recaller: newRecaller(),
+		clocks: make([]clock, o.Partitions), health: make(health, o.Partitions), channels: map[string]int{},
+		tally: tally{last: make([]atomic.Int64, o.Partitions)},
 	}
 	for i := range o.Partitions {
 		p := newPartition(o.Partitions, i, t.db, o.time)
@@ -177,6 +184,9 @@ func (s *Store) all() []int {
 
 // Heads implements presence.Store.
 func (s *Store) Heads(ctx context.Context, lanes []int) ([]presence.Head, error) {
+	if err := s.health.refuse("heads", lanes...); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	commands := make([]command, len(lanes))

@@ -11,11 +11,13 @@ import (
 
 // PutSubscription implements presence.Store.
 func (s *Store) PutSubscription(ctx context.Context, sub presence.Subscription) (presence.Version, error) {
+	if err := s.health.refuse("subscription", s.SubscriptionLane(sub.ID)); err != nil {
+		return 0, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	lane := s.SubscriptionLane(sub.ID)
-	kept := sub.Expires.Add(presence.SubscriptionKept).UnixMilli()
-	args := append([]any{sub.ID, int64(sub.Version), kept}, subscriptionFields(sub)...)
+	args := append([]any{sub.ID, int64(sub.Version), keptUntil(sub)}, subscriptionFields(sub)...)
 	reply, err := s.run(ctx, s.call(lane, s.scripts.subscription, []string{s.partitions[lane].subscription(sub.ID)}, args...))
 	if err != nil {
 		return 0, unavailable("subscription", err)
@@ -28,14 +30,24 @@ func (s *Store) PutSubscription(ctx context.Context, sub presence.Subscription) 
 	if a.err != nil {
 		return 0, unavailable("subscription", a.err)
 	}
+	sub.Version = version
+	s.memory[lane].keepSubscription(sub)
 	return version, nil
+}
+
+func keptUntil(sub presence.Subscription) int64 {
+	return sub.Expires.Add(presence.SubscriptionKept).UnixMilli()
 }
 
 // Subscription implements presence.Store.
 func (s *Store) Subscription(ctx context.Context, id string) (presence.Subscription, error) {
+	if err := s.health.refuse("subscription", s.SubscriptionLane(id)); err != nil {
+		return presence.Subscription{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	read := newCommand(ctx, "hgetall", s.partitions[s.SubscriptionLane(id)].subscription(id))
+	lane := s.SubscriptionLane(id)
+	read := newCommand(ctx, "hgetall", s.partitions[lane].subscription(id))
 	if err := s.send(ctx, []command{read}); err != nil {
 		return presence.Subscription{}, unavailable("subscription", err)
 	}
@@ -44,9 +56,23 @@ func (s *Store) Subscription(ctx context.Context, id string) (presence.Subscript
 		return presence.Subscription{}, unavailable("subscription", err)
 	}
 	if len(fields) == 0 {
+		return s.lostSubscription(ctx, lane, id)
+	}
+	sub := subscription(id, fields)
+	s.memory[lane].keepSubscription(sub)
+	return sub, nil
+}
+
+// lostSubscription offers back one that is not there and remembered: its stream is to live on.
+func (s *Store) lostSubscription(ctx context.Context, lane int, id string) (presence.Subscription, error) {
+	sub, there := s.memory[lane].subscription(id)
+	if now, known := s.clocks[lane].millis(); !there || known && keptUntil(sub) <= now {
 		return presence.Subscription{}, presence.ErrNoSubscription
 	}
-	return subscription(id, fields), nil
+	if err := s.resubscribe(ctx, lane, sub); err != nil {
+		return presence.Subscription{}, unavailable("subscription", err)
+	}
+	return sub, nil
 }
 
 // stringMap reads a hash, which comes as a list or as a map.
@@ -66,12 +92,13 @@ func stringMap(c command) (map[string]string, error) {
 
 // subscriptionFields are the fields of a subscription's hash with their values: what subscription reads. Its version is given by the script.
 func subscriptionFields(s presence.Subscription) []any {
-	var quiet, ended, expires packed
+	var quiet, ended, issued, expires packed
 	quiet.flag(s.Quiet)
 	ended.flag(s.Ended)
+	issued.time(s.Issued)
 	expires.time(s.Expires)
 	fields := []any{
-		"user", escape(s.User), "ticket", escape(s.Ticket), "quiet", quiet.String(), "ended", ended.String(), "expires", expires.String(),
+		"user", escape(s.User), "ticket", escape(s.Ticket), "quiet", quiet.String(), "ended", ended.String(), "issued", issued.String(), "expires", expires.String(),
 	}
 	for _, l := range []struct {
 		name string
@@ -95,7 +122,7 @@ func subscription(id string, fields map[string]string) presence.Subscription {
 	}
 	return presence.Subscription{
 		ID: id, User: part("user").text(), Ticket: part("ticket").text(), Quiet: part("quiet").flag(), Ended: part("ended").flag(),
-		Expires: part("expires").time(), Version: part("version").version(),
+		Issued: part("issued").time(), Expires: part("expires").time(), Version: part("version").version(),
 		Users: list("users"), Rooms: list("rooms"), Events: list("events"), Grants: list("grants"),
 	}
 }
@@ -122,6 +149,9 @@ const streamsCount = 10 * time.Second
 
 // CountStreams implements presence.Store.
 func (s *Store) CountStreams(ctx context.Context, instance string, streams int) (all int, err error) {
+	if err := s.health.refuse("count streams", 0); err != nil {
+		return 0, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	c := s.call(0, s.scripts.streams, []string{s.partitions[0].streams()}, instance, streams, streamsCount.Milliseconds())

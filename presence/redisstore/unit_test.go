@@ -130,7 +130,11 @@ func TestCheckSaysWhatToDo(t *testing.T) {
 		want []string
 	}{
 		{"safe", []string{"--appendonly", "yes"}, nil},
-		{"a snapshot will do", []string{"--save", "60 1"}, nil},
+		{"snapshots", []string{"--save", "60 1"}, []string{"appendonly no"}},
+		{"subscribers cut short", []string{"--appendonly", "yes", "--client-output-buffer-limit", "pubsub", "1mb", "512kb", "5"},
+			[]string{"client-output-buffer-limit pubsub 1048576"}},
+		{"subscribers without bound", []string{"--appendonly", "yes", "--client-output-buffer-limit", "pubsub", "0", "0", "0"},
+			[]string{"client-output-buffer-limit pubsub 0"}},
 		{"evicting", []string{"--appendonly", "yes", "--maxmemory-policy", "allkeys-lru"}, []string{"maxmemory-policy allkeys-lru"}},
 		{"volatile", nil, []string{"no persistence"}},
 	} {

@@ -129,7 +129,7 @@ func device(name string) *string { return &name }
 // near reports whether two times are the same but for the time that the test itself took.
 func near(a, b time.Time) bool { return a.Sub(b).Abs() < 600*time.Millisecond }
 
-var stories = slices.Concat(livingStories, amendStories, roomStories, typingStories, subscriptionStories)
+var stories = slices.Concat(livingStories, amendStories, roomStories, typingStories, subscriptionStories, revocationStories)
 
 // livingStories are of sessions, their beats and their end.
 var livingStories = []story{
@@ -218,7 +218,9 @@ var livingStories = []story{
 		a.beat(b)
 		a.leave("ada", "session-1")
 		a.fx.Advance(2 * time.Second)
-		a.beat(b)
+		if out := a.beat(b); !out.Returned || !out.Steady {
+			a.t.Fatalf("%+v, want a steady return", out)
+		}
 		a.wantHeard(presence.ByBeat)
 		a.fx.Advance(TTL - 2*time.Second)
 		a.wantStatus("ada", presence.Online)
@@ -227,10 +229,15 @@ var livingStories = []story{
 			if returns := a.sessions("ada").Sessions[0].Returns; returns != 1 { // a steady beat is no return
 				a.t.Fatalf("%d returns, want 1", returns)
 			}
-			a.beat(b)
+			if out := a.beat(b); out.Returned {
+				a.t.Fatalf("%+v, want no return", out)
+			}
 		}
 		a.leave("ada", "session-1")
-		a.beat(b)
+		b.State = presence.Busy
+		if out := a.beat(b); !out.Returned || out.Steady {
+			a.t.Fatalf("%+v, want a return that changes something", out)
+		}
 		if returns := a.sessions("ada").Sessions[0].Returns; returns != 2 {
 			a.t.Fatalf("%d returns, want 2", returns)
 		}

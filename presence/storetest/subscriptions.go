@@ -56,6 +56,9 @@ var subscriptionStories = []story{
 		s.Ticket, s.Quiet, s.Grants = "hash|of=it", true, []string{"team-*", "a|b"}
 		s = a.put(s)
 		a.wantStored(s)
+		s.Issued = a.now().Add(-time.Hour).Truncate(time.Millisecond).UTC()
+		s = a.put(s)
+		a.wantStored(s)
 		s.Users, s.Rooms, s.Events, s.Grants, s.Quiet, s.Ticket = nil, []string{"lobby"}, nil, nil, false, ""
 		s = a.put(s)
 		a.wantStored(s)

@@ -1,20 +1,22 @@
-// Package home is the first page: what this server is, three lines to try it with, and in development a live panel.
+// Package home is the first page: the demo, which is a team room with everything that clients can do, or a plain page that says what this
+// server is.
 //
-// It is one document. Its style and its script stand in it, allowed by their hashes, and nothing else may run or be loaded.
+// The demo is an application of client/, built from src/ by build.mjs and committed, so that the program needs no Node to be built. Everything
+// comes from the binary, nothing from elsewhere; no style and no script is inline.
 //
 // # Development
 //
-// The page then carries a token, for whoever is at this machine. A page from elsewhere cannot read it (there is no CORS here), unless its
-// author points a name of his own at the loopback address (DNS rebinding): so the token is given only where the browser was told a loopback
-// name.
+// The server then makes tokens for a few people, for whoever is at this machine. A page from elsewhere cannot read them (there is no CORS
+// here), unless its author points a name of his own at the loopback address (DNS rebinding): so they are given only where the browser was told
+// a loopback name. In production the demo, where it is asked for, has no tokens to give, and asks for one.
 package home
 
 import (
 	"bytes"
 	"crypto/sha256"
 	_ "embed"
-	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"strconv"
@@ -24,69 +26,116 @@ import (
 
 var (
 	//go:embed page/index.html
-	index []byte
+	plainHTML []byte
+	//go:embed page/demo.html
+	demoHTML []byte
+	//go:embed page/lines.html
+	lines []byte
 	//go:embed page/page.css
-	style []byte
-	//go:embed page/page.js
-	script []byte
+	pageCSS []byte
+	//go:embed page/plain.js
+	plainJS []byte
+	//go:embed page/demo.js
+	demoJS []byte
 )
+
+// policy allows what the pages do and no more. The client makes its Worker of a blob: timers of a page that is hidden are slow, those of a
+// Worker are not.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; worker-src blob:; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // Options say what the page shows. The zero value is that of production.
 type Options struct {
-	// Token makes a token for User. Where it is set, this is development, and the page has the live panel.
-	Token func() (string, error)
-	User  string
+	// Demo shows the team room.
+	Demo bool
+	// People makes tokens for those whom the demo may be. Where it is set, this is development.
+	People func() ([]Person, error)
 	// Silence is how long a session is believed without a heartbeat.
 	Silence time.Duration
 }
 
-// Handler serves the page.
+// Person is somebody whom the demo may be.
+type Person struct {
+	User  string `json:"user"`
+	Name  string `json:"name"`
+	Token string `json:"token"`
+}
+
+// Handler serves the page at /, and what it is made of beneath /home/.
 func Handler(o Options) http.Handler {
-	page := bytes.Replace(index, []byte("{style}"), style, 1)
-	page = bytes.Replace(page, []byte("{script}"), script, 1)
-	before, after, _ := bytes.Cut(page, []byte("{development}"))
-	policy := "default-src 'none'; script-src " + hash(script) + "; style-src " + hash(style) + "; connect-src 'self'; img-src data:; " +
-		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	page := plainHTML
+	if o.Demo {
+		page = demoHTML
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /{$}", file("text/html", bytes.Replace(page, []byte("{lines}"), lines, 1)))
+	mux.Handle("GET /home/page.css", file("text/css", pageCSS))
+	mux.Handle("GET /home/plain.js", file("text/javascript", plainJS))
+	if o.Demo {
+		mux.Handle("GET /home/demo.js", file("text/javascript", demoJS))
+		mux.HandleFunc("GET /home/people.json", o.servePeople)
+	}
+	return mux
+}
+
+// file serves body, which a browser may keep but has to ask about each time: the next release has the same names. It may keep the page itself
+// in its back-forward cache, too, which no-store would forbid.
+func file(kind string, body []byte) http.Handler {
+	etag := fmt.Sprintf(`"%x"`, sha256.Sum256(body))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Type", "text/html; charset=utf-8")
-		h.Set("Content-Security-Policy", policy)
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY") // for what does not know frame-ancestors
-		h.Set("Cache-Control", "no-store")
-		if r.Method == http.MethodHead {
-			return
-		}
-		w.Write(bytes.Join([][]byte{before, o.development(r.Host), after}, nil)) //nolint:errcheck // the browser has gone
+		protect(w.Header())
+		w.Header().Set("Content-Type", kind+"; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-cache")
+		w.Header().Set("ETag", etag)
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 	})
 }
 
-// hash allows one inline element, to the byte.
-func hash(source []byte) string {
-	sum := sha256.Sum256(source)
-	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+func protect(h http.Header) {
+	h.Set("Content-Security-Policy", policy)
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY") // for what does not know frame-ancestors
 }
 
-// development is what the script needs for the live panel, as JSON that is safe within HTML: null in production, no more than a
-// reason where the request came by a name that is not loopback's.
-func (o Options) development(host string) []byte {
-	if o.Token == nil {
-		return []byte("null")
-	}
-	known := map[string]any{}
-	if isLoopback(host) {
-		if token, err := o.Token(); err == nil {
-			known = map[string]any{"user": o.User, "token": token, "silenceMs": o.Silence.Milliseconds()}
-		}
-	}
-	b, err := json.Marshal(known)
-	if err != nil {
-		return []byte("null")
-	}
-	return b
+// people is what the demo is told.
+type people struct {
+	People []Person `json:"people"`
+	// Elsewhere is set in development, where the request came by a name that is not loopback's.
+	Elsewhere bool  `json:"elsewhere"`
+	SilenceMs int64 `json:"silenceMs"`
 }
+
+// servePeople gives the tokens, to this machine alone.
+func (o Options) servePeople(w http.ResponseWriter, r *http.Request) {
+	known := people{People: []Person{}, SilenceMs: o.Silence.Milliseconds()}
+	switch {
+	case o.People == nil:
+	case !isLoopback(r.Host) || !isOwnPage(r.Header.Get("Sec-Fetch-Site")):
+		known.Elsewhere = true
+	default:
+		made, err := o.People()
+		if err != nil {
+			http.Error(w, "no token can be made", http.StatusInternalServerError)
+			return
+		}
+		known.People = made
+	}
+	body, err := json.Marshal(known)
+	if err != nil {
+		http.Error(w, "no token can be told", http.StatusInternalServerError)
+		return
+	}
+	protect(w.Header())
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Write(body) //nolint:errcheck // the browser has gone
+}
+
+// isOwnPage reports whether a request is not one of a page from elsewhere, which PRESENTLY_CORS_ORIGINS may let read the API, but not this.
+func isOwnPage(site string) bool { return site == "" || site == "none" || site == "same-origin" }
 
 // isLoopback reports whether a Host header names this machine, as nobody else's name server can.
 func isLoopback(host string) bool {

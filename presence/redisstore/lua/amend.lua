@@ -17,22 +17,6 @@ if (redis.call('HGET', u, 'v') or '0') ~= ARGV[4] or (redis.call('HGET', setting
   return {'conflict'}
 end
 
--- A session's activity, or where it is, is no more what its beats say: the next of them is to miss, and say it anew.
-local function unsettle(id)
-  local packed = redis.call('HGET', u, 's:' .. id)
-  local session = packed and split(packed)
-  if not session or session[LEFT_AT] ~= '' then return end
-  local before = member(session, id, user)
-  session[SAYS] = '...........' -- is no fingerprint
-  local after = member(session, id, user)
-  if before == after then return end
-  local score, number = redis.call('ZSCORE', BEATS, before), redis.call('ZSCORE', BEATS, '#' .. before)
-  redis.call('ZREM', BEATS, before, '#' .. before)
-  if score then redis.call('ZADD', BEATS, score, after) end
-  if number then redis.call('ZADD', BEATS, number, '#' .. after) end
-  redis.call('HSET', u, 's:' .. id, pack(session))
-end
-
 local version = next_version()
 local lines, written, keys = {}, {}, {}
 local function write(key)
@@ -65,7 +49,7 @@ for i = 7, #ARGV, 3 do
     does[what](field, value)
     lines[#lines + 1] = field .. '=' .. value
     local kind = string.sub(field, 1, 2)
-    if kind == 'a:' or kind == 'm:' then unsettle(string.sub(field, 3)) end
+    if kind == 'a:' or kind == 'm:' then unsettle(u, user, string.sub(field, 3)) end
   end
 end
 reindex(user, version, come, go)

@@ -3,8 +3,9 @@
 --   ARGV  lane, user, session, says (fingerprint of all that the beat says), ttl ms, state, idle 0 or 1, idle for ms, hidden 0 or 1,
 --         device (empty: none), 1 where the beat names a device, number or empty, profile, fingerprint of the profile, instance,
 --         sessions that the user may have, 1 where the plain command was tried before, activity (empty: what it was), ttl of the activity ms,
---         rooms (|room|room…, by name; -: those that it was in), 1 where the record is wanted
---   returns  {old, many, steady or changed; µs; epoch; seq; version; facts and settings where wanted}
+--         rooms (|room|room…, by name; -: those that it was in), 1 where the record is wanted, 1 where the session is believed to live
+--   returns  {old, many, lost, steady or changed, the latter two followed by an exclamation mark where the session had left; µs; epoch; seq; version; facts and settings where wanted}. Lost: there is no such session, though
+--         it is believed to live, and nothing says that it has ended; nothing was done
 
 local u, settings = KEYS[5], KEYS[6]
 local user, id, says, ttl = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
@@ -13,7 +14,7 @@ local device, named, number = ARGV[10], ARGV[11] == '1', tonumber(ARGV[12])
 local profile, profile_says, instance, may = ARGV[13], ARGV[14], ARGV[15], tonumber(ARGV[16])
 local tried = ARGV[17] == '1'
 local doing, doing_ttl = ARGV[18], tonumber(ARGV[19])
-local names, wanted = ARGV[20], ARGV[21] == '1' and settings
+local names, wanted, expected = ARGV[20], ARGV[21] == '1' and settings, ARGV[22] == '1'
 
 local packed = redis.call('HGET', u, 's:' .. id)
 local session = packed and split(packed)
@@ -22,6 +23,7 @@ if session then
   highest = highest_seq(session, id, user)
 else
   local grave = redis.call('HGET', u, 't:' .. id)
+  if expected and not grave then return answer('lost', u) end
   highest = grave and tonumber(split(grave)[1])
 end
 -- The plain command may have stored this very number, and not have known that it did all there was to do.
@@ -62,7 +64,8 @@ elseif not was_away then
 end
 session[HIDDEN], session[TTL], session[INSTANCE] = hidden, int(ttl), instance
 session[SAYS], session[PROFILE] = says, profile_says
-if session[LEFT_AT] ~= '' then session[RETURNS] = int((tonumber(session[RETURNS]) or 0) + 1) end
+local returned = session[LEFT_AT] ~= ''
+if returned then session[RETURNS] = int((tonumber(session[RETURNS]) or 0) + 1) end
 session[LEFT_AT], session[LAST_BEAT], session[LAST_INPUT] = '', '', ''
 number = number or highest
 session[SEQ] = number and int(number) or ''
@@ -117,7 +120,7 @@ if names ~= '-' then -- presence.Record.SetRooms
       stays[#stays + 1] = since[is[i]] or version
     end
     local packed_stays = pack(stays)
-    redis.call('HSET', u, 'm:' .. id, packed_stays) -- an empty one too: it tells from what was lost
+    redis.call('HSET', u, 'm:' .. id, packed_stays) -- without rooms too: its version tells that none was lost
     facts[#facts + 1] = 'm:' .. id .. '=' .. packed_stays
   end
 end
@@ -141,4 +144,4 @@ keep(u, KEPT)
 if version then
   publish({u}, version, 'beat', user, facts)
 end
-return answer(version and 'changed' or 'steady', u, wanted)
+return answer((version and 'changed' or 'steady') .. (returned and '!' or ''), u, wanted)

@@ -16,7 +16,7 @@ local function unmark(u, id, marks)
 end
 
 -- At most 20 tombstones a user: whoever makes more sessions than that has no late beats of the oldest.
-local function bury(u, id, number, fields)
+local function bury(u, id, grave, fields)
   local graves = {}
   for i = 1, #fields do
     if string.sub(fields[i], 1, 2) == 't:' then graves[#graves + 1] = fields[i] end
@@ -29,7 +29,7 @@ local function bury(u, id, number, fields)
     end
     redis.call('HDEL', u, oldest)
   end
-  redis.call('HSET', u, 't:' .. id, int(number) .. '|' .. int(ver))
+  redis.call('HSET', u, 't:' .. id, grave)
 end
 
 -- Takes a session out and announces it, and with it all that ends with it. at is when it was last heard of, for others to see; input its newest
@@ -43,7 +43,7 @@ local function end_session(u, settings, user, id, session, cause, at, input)
   redis.call('HDEL', u, 's:' .. id, 'a:' .. id, 'm:' .. id)
   local typing = unmark(u, id, marks)
   local version = next_version()
-  if number then bury(u, id, number, fields) end
+  if number then bury(u, id, int(number) .. '|' .. version, fields) end
   local all, apart = seen_by(settings)
   rooms[#rooms + 1] = '' -- presence.Everywhere
   reindex(user, version, {}, entries(user, id, rooms, elsewhere, all, apart))

@@ -51,9 +51,10 @@ local function next_version()
   return int(ver)
 end
 
--- The store has lost data or time: numbers begin anew, and no silence counts until held (ms).
-local function begin_epoch(held)
-  epoch, seq = math.max((epoch or 0) + 1, US), 0
+-- The store has lost data or time: numbers begin anew, and no silence counts until held (ms). Where the clock was lost too, past is the epoch that
+-- was heard of last, and heard the greatest version: both only grow.
+local function begin_epoch(held, past, heard)
+  epoch, seq, ver = math.max((epoch or 0) + 1, US, (past or 0) + 1), 0, math.max(ver, heard or 0)
   redis.call('HSET', META, 'epoch', int(epoch), 'seq', '0', 'ver', int(ver), 'held', int(held))
 end
 
@@ -61,7 +62,7 @@ end
 local function announce(kind, version, what)
   if not epoch then begin_epoch(UNSWEPT) end
   seq = seq + 1
-  redis.call('HSET', META, 'seq', int(seq), 'ver', version)
+  redis.call('HSET', META, 'seq', int(seq), 'ver', int(ver))
   redis.call('PUBLISH', LANE, table.concat({'1', kind, int(epoch), int(seq), version, what}, '\n'))
 end
 
@@ -88,7 +89,7 @@ end
 
 local function answer(what, u, settings)
   if not settings then return {what, int(US), int(epoch or 0), int(seq), int(ver)} end -- not even that is wanted
-  local general = redis.call('HMGET', settings, 'invisible', 'privacy', 'hide:other', 'hide:contact', 'related')
+  local general = redis.call('HMGET', settings, 'invisible', 'privacy', 'hide:other', 'hide:contact', 'related', 'v')
   return {what, int(US), int(epoch or 0), int(seq), int(ver), redis.call('HGETALL', u), general}
 end
 

@@ -2,10 +2,12 @@
 -- A partition whose last sweep is too long ago, or in the future, was away, or is not the one that it was: it begins a new epoch and
 -- is held, so that its silence counts against nobody.
 --   KEYS  meta, beats, left, rooms
---   ARGV  lane, limit of the time between two sweeps µs, length of a hold ms, sessions to claim at most
---   returns  {µs; number of sessions claimed}
+--   ARGV  lane, limit of the time between two sweeps µs, length of a hold ms, sessions to claim at most, epoch and version
+--         that were heard of last
+--   returns  {µs; number of sessions claimed; by how many ms the first of them was late}
 
 local limit, hold, most = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local past, heard = tonumber(ARGV[5]), tonumber(ARGV[6])
 local MISSING = 600000 -- 10 min in ms
 
 -- Another process, or the same one started again, has another past.
@@ -16,14 +18,14 @@ local meta = redis.call('HMGET', META, 'tick', 'held', 'process')
 local tick, held = tonumber(meta[1]), tonumber(meta[2]) or 0
 redis.call('HSET', META, 'tick', int(US), 'process', process)
 -- On an empty Redis a beacon or a change may come before the first sweep: then the epoch is new already, and only its hold is not known.
-local begun = epoch and not tick and held == UNSWEPT and math.abs(US - epoch) <= limit
+local begun = epoch and epoch >= past and not tick and held == UNSWEPT and math.abs(US - epoch) <= limit
 if begun then
   held = MS + hold
   redis.call('HSET', META, 'held', int(held))
   publish_beacon()
-elseif not epoch or not tick or math.abs(US - tick) > limit or meta[3] ~= process then
+elseif not epoch or epoch < past or not tick or math.abs(US - tick) > limit or meta[3] ~= process then
   held = MS + hold
-  begin_epoch(held)
+  begin_epoch(held, past, heard)
   publish_beacon()
 end
 for i = 1, 4 do keep(KEYS[i], KEPT) end -- each time: a key that has come since the last one has no end yet
@@ -56,6 +58,7 @@ local function due(key, from, grain)
 end
 local gone, silent = due(LEFT, '-inf', 1), {}
 if held <= MS then silent = due(BEATS, '(0', GRAIN) end
+local late = math.max(gone[2] and MS - tonumber(gone[2]) or 0, silent[2] and MS - math.floor(tonumber(silent[2]) / GRAIN) or 0)
 local i, j, claimed = 1, 1, 0
 while claimed < most and (gone[i] or silent[j]) do
   if gone[i] and not (silent[j] and tonumber(silent[j + 1]) < tonumber(gone[i + 1]) * GRAIN) then
@@ -67,4 +70,4 @@ while claimed < most and (gone[i] or silent[j]) do
   end
   claimed = claimed + 1
 end
-return {int(US), claimed}
+return {int(US), claimed, int(late)}

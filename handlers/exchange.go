@@ -1,0 +1,163 @@
+package handlers
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/presently/presently/api"
+	"github.com/presently/presently/sse"
+)
+
+// slowRequest is what the log takes for worth telling: the store is given up after 1.5 s, and answers in a few ms.
+const slowRequest = time.Second
+
+// exchange is one request, and what is noted of its answer on the way, for one line of the log and for the metrics. It is the ResponseWriter of everything
+// behind [Server.identify].
+type exchange struct {
+	http.ResponseWriter
+	id     string
+	began  time.Time
+	user   string // whose token it is, once that is known
+	status int    // 0: nothing was answered
+	bytes  int64
+	fault  error // ours, for the log alone
+	code   api.ProblemCode
+	ended  string // why a stream ended
+	lasts  bool   // a stream that may outlive its handler
+}
+
+// Unwrap lets http.ResponseController reach what is beneath.
+func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
+
+func (x *exchange) WriteHeader(status int) {
+	if x.status == 0 && status >= http.StatusOK {
+		x.status = status
+	}
+	x.ResponseWriter.WriteHeader(status)
+}
+
+func (x *exchange) Write(p []byte) (int, error) {
+	if x.status == 0 {
+		x.status = http.StatusOK
+	}
+	n, err := x.ResponseWriter.Write(p)
+	x.bytes += int64(n)
+	return n, err
+}
+
+// Status is that of the answer, 0 before there is one. Options.Trace may ask for it.
+func (x *exchange) Status() int { return x.status }
+
+// isStream tells what lasts from what is answered.
+func (x *exchange) isStream() bool {
+	return x.lasts || x.Header().Get("Content-Type") == "text/event-stream"
+}
+
+// exchangeOf is the exchange of a request; of one that has not come through [Server.identify], as in tests, one that nobody looks at.
+func exchangeOf(ctx context.Context) *exchange {
+	if x, ok := ctx.Value(keyExchange).(*exchange); ok {
+		return x
+	}
+	return new(exchange)
+}
+
+// identify gives each request an id, under which the log knows it too, and tells of the request when it is over.
+func (s *Server) identify(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := &exchange{ResponseWriter: w, id: randomID()}
+		w.Header().Set("X-Request-Id", x.id)
+		r = r.WithContext(context.WithValue(r.Context(), keyExchange, x))
+		x.began = time.Now()
+		defer func() { // also where the answer is broken off by a panic
+			if !x.lasts {
+				s.tell(subjectOf(r), x)
+			}
+		}()
+		next.ServeHTTP(x, r)
+	})
+}
+
+// subject is what a request asks for, without anything that is as long as the request.
+type subject struct{ method, route, path string }
+
+func subjectOf(r *http.Request) subject {
+	return subject{r.Method, chi.RouteContext(r.Context()).RoutePattern(), r.URL.EscapedPath()}
+}
+
+// tellLater has nothing be told of a stream when its handler returns, but when what it returns is called. That keeps nothing of the request, and not the
+// server's buffers beneath it: ten thousand streams may wait at a time.
+func (s *Server) tellLater(r *http.Request, user string) (tell func(err error, bytes int64, ended string)) {
+	x := exchangeOf(r.Context())
+	x.lasts = true
+	of := subjectOf(r)
+	of.method, of.path = strings.Clone(of.method), strings.Clone(of.path)
+	later := exchange{id: x.id, began: x.began, user: user, status: http.StatusOK, lasts: true}
+	return func(err error, bytes int64, ended string) {
+		if bug, ok := errors.AsType[*sse.PanicError](err); ok {
+			s.log.Error("panic", "value", bug.Value, "requestId", later.id, "stack", string(bug.Stack))
+		}
+		later.bytes, later.ended = bytes, ended
+		s.tell(of, &later)
+	}
+}
+
+// survive keeps a bug in what is done at the end of a stream, which no handler waits for, from ending the process.
+func (s *Server) survive() {
+	if v := recover(); v != nil {
+		s.log.Error("panic", "value", v, "stack", string(debug.Stack()))
+	}
+}
+
+// tell counts a request that is over, and writes its one line: faults of ours always, what was slow for info, all else for debug. Whose request it was, and
+// of whom, is for debug alone: presence is personal, and logs are kept. The query is for nobody, it may have a ticket.
+func (s *Server) tell(of subject, x *exchange) {
+	took := time.Since(x.began)
+	s.metrics.answered(of.method, of.route, x, took)
+	ctx, level := context.Background(), x.level(took)
+	if !s.log.Enabled(ctx, level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("requestId", x.id), slog.String("method", of.method), slog.String("route", of.route), slog.Int("status", x.status),
+		slog.Float64("ms", float64(took.Microseconds())/1000), slog.Int64("bytes", x.bytes),
+	}
+	if x.fault != nil {
+		attrs = append(attrs, slog.String("code", string(x.code)), slog.Any("error", x.fault))
+	}
+	if x.ended != "" {
+		attrs = append(attrs, slog.String("ended", x.ended))
+	}
+	if s.log.Enabled(ctx, slog.LevelDebug) {
+		attrs = append(attrs, slog.String("path", of.path), slog.String("user", x.user))
+	}
+	s.log.LogAttrs(ctx, level, "request", attrs...)
+}
+
+func (x *exchange) level(took time.Duration) slog.Level {
+	switch {
+	case x.fault != nil && x.code == api.ProblemCodeStoreUnavailable:
+		return slog.LevelWarn
+	case x.fault != nil:
+		return slog.LevelError
+	case took >= slowRequest && !x.isStream():
+		return slog.LevelInfo
+	}
+	return slog.LevelDebug
+}
+
+func requestID(ctx context.Context) string { return exchangeOf(ctx).id }
+
+func randomID() string {
+	var b [8]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}

@@ -1,0 +1,483 @@
+package redisstore
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/presently/presently/presence"
+)
+
+const (
+	// usersRemembered bounds the users whom one instance remembers: some 1 KB each.
+	usersRemembered = 200_000
+	// gravesKept is how many ended sessions of a user are remembered, as in lua/ending.lua.
+	gravesKept = 20
+)
+
+// memory is what this instance offers back when Redis has lost it: the two hashes of each user for whom it took something within the longest TTL
+// of a session, at least. They are learnt from answers that carry them and kept up by the changes that the ear hears. Time in which
+// nothing is heard makes nobody forgotten.
+type memory []laneMemory
+
+type laneMemory struct {
+	keep  time.Duration
+	most  int          // users in each generation
+	epoch atomic.Int64 // the lane's, as heard last
+
+	mu         sync.Mutex // guards what follows
+	young, old map[string]*remembered
+	turned     int64            // when young was empty, in local µs; later by as long as the lane was not heard
+	heard      int64            // the lane's last beacon, in local µs
+	version    presence.Version // the greatest heard of
+	settled    int64            // the epoch in which all that was remembered has been offered back, or the first
+	unread     []string         // users whose hashes are to be read
+	notes      subscriptionMemory
+}
+
+// remembered is what is known of one user.
+type remembered struct {
+	head            presence.Head // of the last change that it includes
+	facts, settings hash
+	factsV          string // v of each hash; empty: not known, or there is none
+	settingsV       string
+	whole           bool // the facts are all that there are
+	related         bool // so are the relations, as of the field of that name
+	doubt           bool // a change may have been missed
+	queued          bool // it stands in unread
+	ended           []grave
+	signs           []sign
+}
+
+// grave is a session that is known to have ended.
+type grave struct {
+	session string
+	number  string // highest; empty: none
+	version presence.Version
+}
+
+// sign is the last sign of life of a session that came through this instance.
+type sign struct {
+	session string
+	at      int64 // local µs
+	idle    int64 // as in a score
+	grace   time.Duration
+}
+
+func newMemory(lanes int, ttl time.Duration) memory {
+	m := make(memory, lanes)
+	for i := range m {
+		l := &m[i]
+		l.keep, l.most, l.turned = ttl*5/3, max(1, usersRemembered/2/lanes), localMicros()
+		l.young, l.old, l.notes = map[string]*remembered{}, map[string]*remembered{}, newSubscriptionMemory(lanes)
+	}
+	return m
+}
+
+// expect remembers a user from now on, and reports whether a session of his is believed to live.
+func (m *laneMemory) expect(user, session string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.young[user]
+	if r == nil {
+		if r = m.old[user]; r == nil {
+			r = &remembered{}
+			m.ask(user, r)
+		}
+		if len(m.young) >= m.most {
+			m.turn()
+		}
+		m.young[user] = r
+		delete(m.old, user)
+	}
+	_, live := r.facts.value("s:" + session)
+	return live
+}
+
+func (m *laneMemory) turn() {
+	m.young, m.old, m.turned = map[string]*remembered{}, m.young, localMicros()
+	m.unread = slices.DeleteFunc(m.unread, func(u string) bool { return m.old[u] == nil })
+}
+
+// ask has a user read whose hashes are not known, or not surely.
+func (m *laneMemory) ask(user string, r *remembered) {
+	if !r.queued && r.unsure() {
+		r.queued = true
+		m.unread = append(m.unread, user)
+	}
+}
+
+func (m *laneMemory) find(user string) *remembered {
+	if r := m.young[user]; r != nil {
+		return r
+	}
+	return m.old[user]
+}
+
+// greatest is the greatest version heard of.
+func (m *laneMemory) greatest() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return int64(m.version)
+}
+
+// users are all who are remembered.
+func (m *laneMemory) users() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	users := make([]string, 0, len(m.young)+len(m.old))
+	for u := range m.young {
+		users = append(users, u)
+	}
+	for u := range m.old {
+		users = append(users, u)
+	}
+	return users
+}
+
+// lived notes a sign of life.
+func (m *laneMemory) lived(user string, s sign) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if r := m.find(user); r != nil {
+		r.signed(s)
+	}
+}
+
+func (r *remembered) signed(s sign) {
+	for i := range r.signs {
+		if r.signs[i].session == s.session {
+			if s.at >= r.signs[i].at {
+				r.signs[i] = s
+			}
+			return
+		}
+	}
+	r.signs = append(r.signs, s)
+}
+
+// left notes that a session has left, and its field as it is since. No change tells that.
+func (m *laneMemory) left(user, packed string, is sign) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.find(user)
+	if r == nil {
+		return
+	}
+	r.signed(is)
+	if was, live := r.facts.value("s:" + is.session); live && newerOrSame("s", packed, was) {
+		r.facts.set("s:"+is.session, packed)
+	}
+}
+
+// over notes the end of a session.
+func (m *laneMemory) over(user, session string, v presence.Version) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if r := m.find(user); r != nil {
+		r.end(grave{session: session, version: v})
+	}
+}
+
+// end takes a session out, unless it began after that.
+func (r *remembered) end(g grave) {
+	if was, live := r.facts.value("s:" + g.session); live {
+		if versionOf("s", was) > g.version {
+			return
+		}
+		if g.number == "" {
+			g.number = part(was, seqPlace)
+		}
+	}
+	for _, kind := range []string{"s:", "a:", "m:"} {
+		r.facts.drop(kind + g.session)
+	}
+	r.signs = slices.DeleteFunc(r.signs, func(s sign) bool { return s.session == g.session })
+	r.bury(g)
+}
+
+func (r *remembered) bury(g grave) {
+	for i := range r.ended {
+		if r.ended[i].session == g.session {
+			if g.version > r.ended[i].version {
+				r.ended[i] = g
+			}
+			return
+		}
+	}
+	r.ended = append(r.ended, g)
+	slices.SortFunc(r.ended, func(a, b grave) int { return int(a.version - b.version) })
+	r.ended = r.ended[max(0, len(r.ended)-gravesKept):]
+}
+
+// hear keeps what is remembered in step with a change. told are its facts as they came.
+func (m *laneMemory) hear(c presence.Change, told lines) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.version = max(m.version, c.Version)
+	if c.Subscription != "" {
+		m.notes.heard(c.Subscription, c.Version)
+		return
+	}
+	r := m.find(c.User)
+	if r == nil || !c.Head.After(r.head) {
+		return
+	}
+	r.head = c.Head
+	v := strconv.FormatInt(int64(c.Version), 10)
+	for told != "" {
+		field, value, _ := strings.Cut(told.text(), "=")
+		if isSetting(field) {
+			r.settingsV = v
+		} else {
+			r.factsV = v
+		}
+		r.hear(strings.Clone(field), strings.Clone(value), c) // not the whole message
+	}
+	m.ask(c.User, r)
+}
+
+func (r *remembered) hear(field, value string, c presence.Change) {
+	kind, id, _ := strings.Cut(field, ":")
+	_, known := places[kind]
+	recalled := c.Cause == presence.ByRecall
+	switch {
+	case kind == "t":
+		r.end(graveOf(id, value, c.Version))
+	case !known: // a mark, or of another version of the program
+	case kind == "r" && (!r.related || r.doubt):
+		r.related = false // one is no use without the others
+	case kind == "r" && void(value):
+		r.settings.drop(field)
+	case isSetting(field):
+		r.settings.renew(field, value, recalled)
+	default:
+		r.facts.renew(field, value, recalled)
+		if (kind == "a" || kind == "m") && c.Cause != presence.ByBeat {
+			r.unsettle(id)
+		}
+	}
+}
+
+// unsettle does to what is remembered what lua/unsettle.lua does.
+func (r *remembered) unsettle(session string) {
+	if i, live := r.facts.find("s:" + session); live {
+		list := strings.Split(r.facts[i].value, "|")
+		if len(list) >= saysPlace {
+			list[saysPlace-1] = unsettled
+			r.facts[i].value = strings.Join(list, "|")
+		}
+	}
+}
+
+// graveOf reads a grave as hashes and changes have it. Changes by which a session ends do not say which version that was, because it is theirs.
+func graveOf(session, value string, v presence.Version) grave {
+	number, version, _ := strings.Cut(value, "|")
+	if n, err := strconv.ParseInt(version, 10, 64); err == nil {
+		v = presence.Version(n)
+	}
+	return grave{session, number, v}
+}
+
+// missed notes that changes may have been missed.
+func (m *laneMemory) missed() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, generation := range []map[string]*remembered{m.young, m.old} {
+		for u, r := range generation {
+			r.doubt = true
+			m.ask(u, r)
+		}
+	}
+	m.notes.forget()
+}
+
+// tick lets time pass: as much as has been heard.
+func (m *laneMemory) tick(now presence.Version) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.version = max(m.version, now)
+	at := localMicros()
+	if silent := at - m.heard; silent > deafAfter.Microseconds() {
+		m.turned += silent
+	}
+	m.heard = at
+	if at-m.turned > m.keep.Microseconds() {
+		m.turn()
+	}
+}
+
+// toRead takes some users whose hashes are to be read.
+func (m *laneMemory) toRead(most int) (users []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for len(m.unread) > 0 && len(users) < most {
+		u := m.unread[0]
+		m.unread[0] = ""
+		m.unread = m.unread[1:]
+		if r := m.find(u); r != nil && r.queued {
+			r.queued = false
+			if r.unsure() {
+				users = append(users, u)
+			}
+		}
+	}
+	return users
+}
+
+func (r *remembered) unsure() bool { return r.doubt || !r.whole || !r.related }
+
+// settle notes that what was remembered at the beginning of an epoch has been offered back.
+func (m *laneMemory) settle(epoch int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.settled = epoch
+}
+
+// unsure has users read again.
+func (m *laneMemory) unsure(users []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, u := range users {
+		if r := m.find(u); r != nil {
+			r.doubt = true
+			m.ask(u, r)
+		}
+	}
+}
+
+// told is what a user's hashes held as of a head.
+type told struct {
+	head            presence.Head
+	facts, settings []any    // as Redis tells them
+	names           []string // the settings that were read; nil: all
+}
+
+// learn takes what was read of a user. lost says that Redis no longer has something that it had: then nothing is learnt. Nor is anything learnt of who is
+// remembered, after data may have been lost, before all has been offered back: an old dump, too, has sessions that have not left.
+func (m *laneMemory) learn(user string, t told) (lost bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.find(user)
+	if r == nil || r.head.After(t.head) && t.head.Epoch == r.head.Epoch {
+		return false
+	}
+	if t.head.Epoch == r.head.Epoch && r.is(t) { // nearly always, and it costs no memory to find out
+		r.head, r.doubt = t.head, false
+		return false
+	}
+	facts, settings := newHash(t.facts, nil), newHash(t.settings, t.names)
+	if r.lacks(facts, settings, t.names == nil) {
+		return true
+	}
+	heard := m.epoch.Load()
+	if r.head.After(t.head) || heard != 0 && m.settled != t.head.Epoch && len(r.facts)+len(r.settings)+len(r.ended) > 0 {
+		m.ask(user, r)
+		return false
+	}
+	r.take(facts, settings, t.names == nil)
+	r.head, r.whole, r.doubt = t.head, true, false
+	m.ask(user, r)
+	return false
+}
+
+// is reports whether all that was read is what is remembered: hashes of the same version differ at most in what no change tells of sessions.
+func (r *remembered) is(t told) bool {
+	if !r.whole || !r.related {
+		return false
+	}
+	var facts, settings string
+	for i := 0; i+1 < len(t.facts); i += 2 {
+		field, _ := t.facts[i].(string)
+		value, _ := t.facts[i+1].(string)
+		if field == "v" {
+			facts = value
+		}
+		if strings.HasPrefix(field, "s:") {
+			if known, _ := r.facts.value(field); known != value {
+				return false
+			}
+		}
+	}
+	for i := range t.settings {
+		switch {
+		case i < len(t.names) && t.names[i] == "v":
+			settings, _ = t.settings[i].(string)
+		case t.names == nil && i%2 == 1 && t.settings[i-1] == "v":
+			settings, _ = t.settings[i].(string)
+		}
+	}
+	return facts == r.factsV && settings == r.settingsV
+}
+
+// take replaces what is remembered.
+func (r *remembered) take(facts, settings hash, all bool) {
+	settingsV := settings.drop("v")
+	switch {
+	case all || settingsV == "":
+		r.settings, r.related = settings, true
+	default:
+		was, _ := r.settings.value("related")
+		is, _ := settings.value("related")
+		for _, p := range settings {
+			r.settings.set(p.field, p.value)
+		}
+		r.related = is == "" || r.related && is == was
+	}
+	r.settingsV, r.factsV = settingsV, facts.drop("v")
+	for i := 0; i < len(facts); {
+		switch kind, id, _ := strings.Cut(facts[i].field, ":"); kind {
+		case "t":
+			r.bury(graveOf(id, facts[i].value, 0))
+			facts = slices.Delete(facts, i, i+1)
+		case "y": // comes and goes
+			facts = slices.Delete(facts, i, i+1)
+		default:
+			i++
+		}
+	}
+	r.facts = slices.Clip(facts)
+	r.signs = slices.DeleteFunc(r.signs, func(s sign) bool {
+		_, live := r.facts.value("s:" + s.session)
+		return !live
+	})
+}
+
+// lacks reports whether what was read is older than what is remembered. What ended unheard is no loss, only what nobody has ended.
+func (r *remembered) lacks(facts, settings hash, all bool) bool {
+	ends := func(h hash) presence.Version {
+		e, _ := h.value("e")
+		return versionOf("e", e)
+	}
+	ended := ends(facts) > ends(r.facts)
+	for _, p := range r.facts {
+		is, there := facts.value(p.field)
+		kind := kindOf(p.field)
+		if !there && ended && (kind == "s" || kind == "a" || kind == "m") {
+			continue
+		}
+		if !there || versionOf(kind, is) < versionOf(kind, p.value) {
+			return true
+		}
+	}
+	for _, g := range r.ended {
+		if is, there := facts.value("s:" + g.session); there && versionOf("s", is) < g.version {
+			return true
+		}
+	}
+	related, _ := settings.value("related")
+	for _, p := range r.settings {
+		kind := kindOf(p.field)
+		is, there := settings.value(p.field)
+		if kind == "r" && (!all || !there && versionOf(kind, p.value) <= versionOf("related", related)) {
+			continue
+		}
+		if !there || versionOf(kind, is) < versionOf(kind, p.value) {
+			return true
+		}
+	}
+	return false
+}
