@@ -77,14 +77,17 @@ func measureIdle(ctx context.Context, r *run) error {
 		}
 		lists = lists[n:]
 	}
+	stopPerf := r.perf("idle")
 	then := r.usage()
 	sleep(ctx, r.length)
 	used := r.since(then)
+	rss := r.server.rss()
+	stopPerf()
 	n := float64(s.ready.Load())
 	if gone := s.gone.Load(); gone > 0 {
 		return fmt.Errorf("%d streams have ended", gone)
 	}
-	r.add("KiB per idle stream", (r.server.rss()-before)/n)
+	r.add("KiB per idle stream", (rss-before)/n)
 	r.add("idle CPU, % of a core", 100*float64(used.server)/float64(r.length))
 	return nil
 }

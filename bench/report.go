@@ -5,6 +5,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -151,18 +153,41 @@ func (r *report) colour(f *figure) string {
 	return "#3b7dd8"
 }
 
-// perf records where the server spends its time, where asked for, until what it returns is called.
+// perf records where the server spends its time, in the kernel too, where asked for, until what it returns is called. Of Presently, pprof tells the same of
+// Go alone, and of the heap.
 func (r *run) perf(of string) (stop func()) {
 	if r.profile == "" {
 		return func() {}
 	}
-	name := filepath.Join(r.profile, strings.ReplaceAll(r.report.Case+"-"+r.label()+"-"+of, " ", "-")+".perf")
-	cmd := exec.Command("perf", "record", "-q", "-F", "499", "-g", "-p", fmt.Sprint(r.server.Process.Pid), "-o", name)
+	name := filepath.Join(r.profile, strings.ReplaceAll(r.report.Case+"-"+r.label()+"-"+of, " ", "-"))
+	cmd := exec.Command("perf", "record", "-q", "-F", "499", "-g", "-p", fmt.Sprint(r.server.Process.Pid), "-o", name+".perf")
 	if cmd.Start() != nil {
 		return func() {}
 	}
+	cpu := make(chan struct{})
+	go func() {
+		defer close(cpu)
+		r.fetchProfile("profile?seconds=2", name+".cpu")
+	}()
 	return func() {
 		cmd.Process.Signal(os.Interrupt) //nolint:errcheck // it has ended
 		cmd.Wait()                       //nolint:errcheck // it was interrupted
+		<-cpu
+		r.fetchProfile("heap?gc=1", name+".heap")
+	}
+}
+
+// fetchProfile writes a profile of Presently to a file. Where that fails there is none.
+func (r *run) fetchProfile(what, file string) {
+	if r.admin == "" {
+		return
+	}
+	res, err := http.Get("http://" + r.admin + "/debug/pprof/" + what)
+	if err != nil {
+		return
+	}
+	defer res.Body.Close() //nolint:errcheck // it was read
+	if b, err := io.ReadAll(res.Body); err == nil {
+		os.WriteFile(file, b, 0o644) //nolint:errcheck // there is none then
 	}
 }

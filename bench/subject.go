@@ -35,6 +35,7 @@ type run struct {
 
 	server, redis *process
 	addr          string
+	admin         string // of Presently, for profiles
 	procs         []*process
 }
 
@@ -87,6 +88,12 @@ func (r *run) start(ctx context.Context) error {
 		cmd = exec.CommandContext(ctx, path)
 		cmd.Env = append(os.Environ(), "PRESENTLY_LISTEN="+addr, "PRESENTLY_JWT_SECRET="+secret, "PRESENTLY_RATE_LIMIT=off", "PRESENTLY_LOG_LEVEL=error",
 			"PRESENTLY_COALESCE="+r.coalesce.String(), "PRESENTLY_TTL=30m", "PRESENTLY_HEARTBEAT=30s", "PRESENTLY_STREAM_MAX_AGE=2h", "PRESENTLY_DRAIN=0s")
+		if r.profile != "" {
+			if r.admin, err = freeAddr(); err != nil {
+				return err
+			}
+			cmd.Env = append(cmd.Env, "PRESENTLY_ADMIN_LISTEN="+r.admin)
+		}
 		if strings.HasPrefix(name, "redis") {
 			at, err := r.startRedis(ctx)
 			if err != nil {
