@@ -39,11 +39,19 @@ func (r *run) begin(ctx context.Context, crowd []string, lists [][]string) (*cha
 	if err := people.all(r.addr); err != nil {
 		return nil, nil, err
 	}
-	s, err := newStreams(r.addr)
+	s, err := r.newStreams(r.addr)
 	if err != nil {
 		return nil, nil, err
 	}
 	return people, s, s.openAll(ctx, lists)
+}
+
+func (r *run) newStreams(addr string) (*streams, error) {
+	s, err := newStreams(addr)
+	if err == nil {
+		s.webSocket = r.label() == "socketio"
+	}
+	return s, err
 }
 
 func (r *run) streamsOr(n int) int {
@@ -52,6 +60,9 @@ func (r *run) streamsOr(n int) int {
 	}
 	return n
 }
+
+// settleFor is how long idle streams are left alone before their memory is looked at: as long as servers take to give back what opening them took.
+const settleFor = 8 * time.Second
 
 // measureIdle opens streams in steps and then waits, because what opening them needs is not what they need.
 func measureIdle(ctx context.Context, r *run) error {
@@ -64,7 +75,7 @@ func measureIdle(ctx context.Context, r *run) error {
 	if err := newChanges(crowd).all(r.addr); err != nil {
 		return err
 	}
-	s, err := newStreams(r.addr)
+	s, err := r.newStreams(r.addr)
 	if err != nil {
 		return err
 	}
@@ -79,7 +90,8 @@ func measureIdle(ctx context.Context, r *run) error {
 	}
 	stopPerf := r.perf("idle")
 	then := r.usage()
-	sleep(ctx, r.length)
+	opened := r.server.rss()
+	sleep(ctx, settleFor)
 	used := r.since(then)
 	rss := r.server.rss()
 	stopPerf()
@@ -88,7 +100,8 @@ func measureIdle(ctx context.Context, r *run) error {
 		return fmt.Errorf("%d streams have ended", gone)
 	}
 	r.add("KiB per idle stream", (rss-before)/n)
-	r.add("idle CPU, % of a core", 100*float64(used.server)/float64(r.length))
+	r.add("KiB per stream just opened", (opened-before)/n)
+	r.add("idle CPU, % of a core", 100*float64(used.server)/float64(settleFor))
 	return nil
 }
 
@@ -288,5 +301,186 @@ func measureStorm(ctx context.Context, r *run) error {
 	if r.redis != nil {
 		r.add("Redis µs per stream that comes back", float64(used.redis.Microseconds())/n)
 	}
+	return nil
+}
+
+// measureLatency looks at how long a change takes to all of its watchers, at about half of what the plain reference can do.
+func measureLatency(ctx context.Context, r *run) error {
+	const watchers, rate = 1000, 60
+	defer r.stop()
+	crowd := names(1)
+	people, s, err := r.begin(ctx, crowd, watchLists(watchers, 1, crowd))
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	sleep(ctx, time.Second)
+	clock := new(latency)
+	people.latency, s.latency = clock, clock
+	then := r.usage()
+	ctx, cancel := context.WithTimeout(ctx, r.length)
+	defer cancel()
+	if _, err := people.post(ctx, r.addr, rate); err != nil {
+		return err
+	}
+	time.Sleep(300 * time.Millisecond) // for what is on its way
+	r.since(then)
+	r.add("ms from change to delivery, p50", clock.quantile(0.5))
+	r.add("ms from change to delivery, p99", clock.quantile(0.99))
+	return nil
+}
+
+// measurePair has one instance write what others' streams show: what does a watcher elsewhere cost the writer?
+func measurePair(ctx context.Context, r *run) error {
+	defer r.stop()
+	if err := r.start(ctx); err != nil {
+		return err
+	}
+	elsewhere, addr, err := r.instance(ctx)
+	if err != nil {
+		return err
+	}
+	crowd := names(50)
+	people := newChanges(crowd)
+	if err := people.all(r.addr); err != nil {
+		return err
+	}
+	s, err := r.newStreams(addr)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	alone, heard, redis, err := r.eachChange(ctx, people, elsewhere)
+	if err != nil {
+		return err
+	}
+	if err := s.openAll(ctx, watchLists(1000, len(crowd), crowd)); err != nil {
+		return err
+	}
+	watched, there, _, err := r.eachChange(ctx, people, elsewhere)
+	if err != nil {
+		return err
+	}
+	r.add("µs per change where it is written, nobody watches", alone)
+	r.add("µs per change where it is heard, nobody watches", heard)
+	r.add("Redis µs per change", redis)
+	r.add("µs per change where it is written, 1,000 watch elsewhere", watched)
+	r.add("µs more per change for watchers elsewhere", watched-alone)
+	r.add("µs per change where 1,000 watch", there)
+	return nil
+}
+
+// eachChange is what changes cost the instance where they are made, another one, and Redis, beside what all three need for themselves.
+func (r *run) eachChange(ctx context.Context, people *changes, elsewhere *process) (writer, reader, redis float64, err error) {
+	const rate = 200
+	limited, cancel := context.WithTimeout(ctx, r.length/2) // to warm up
+	_, err = people.post(limited, r.addr, rate)
+	cancel()
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	idle, there := r.usage(), elsewhere.cpu()
+	sleep(ctx, r.length)
+	rest, restThere, restFor := r.since(idle), elsewhere.cpu()-there, time.Since(idle.at)
+	then := r.usage()
+	there = elsewhere.cpu()
+	limited, cancel = context.WithTimeout(ctx, r.length)
+	defer cancel()
+	made, err := people.post(limited, r.addr, rate)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	used, usedThere := r.since(then), elsewhere.cpu()-there
+	share := float64(time.Since(then.at)) / float64(restFor)
+	each := func(used, rest time.Duration) float64 {
+		return (float64(used.Microseconds()) - share*float64(rest.Microseconds())) / float64(made)
+	}
+	return each(used.server, rest.server), each(usedThere, restThere), each(used.redis, rest.redis), nil
+}
+
+// measureSize has a crowd grow, and looks at what a change of one of them costs.
+func measureSize(ctx context.Context, r *run) error {
+	for _, partitions := range []int{1, 16} {
+		if err := r.grow(ctx, partitions); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) grow(ctx context.Context, partitions int) error {
+	const rate = 300
+	fresh := *r
+	r = &fresh
+	defer r.stop()
+	if err := r.start(ctx, fmt.Sprint("PRESENTLY_PARTITIONS=", partitions)); err != nil {
+		return err
+	}
+	of, come := fmt.Sprintf("%d partitions", partitions), 0
+	crowd := names(100_000)
+	for _, size := range []int{1000, 10_000, 100_000} {
+		if err := newChanges(crowd[come:size]).all(r.addr); err != nil {
+			return err
+		}
+		come = size
+		people := newChanges(crowd[:200])
+		if err := people.all(r.addr); err != nil { // those who were there say busy again, which is nothing new
+			return err
+		}
+		idle := r.usage()
+		sleep(ctx, time.Second)
+		rest := r.since(idle) // beacons and sweeps
+		then := r.usage()
+		limited, cancel := context.WithTimeout(ctx, r.length)
+		made, err := people.post(limited, r.addr, rate)
+		cancel()
+		if err != nil {
+			return err
+		}
+		used := r.since(then)
+		seconds := time.Since(then.at).Seconds()
+		r.point("users", "µs of the instance per change", of, float64(size), float64(used.server.Microseconds())/float64(made))
+		r.point("users", "µs of Redis per change", of, float64(size), (float64(used.redis.Microseconds())-float64(rest.redis.Microseconds())*seconds)/float64(made))
+	}
+	return nil
+}
+
+// measureSoak lets a crowd live for a while: people change, some streams are cut and come back. What matters is that nothing grows.
+func measureSoak(ctx context.Context, r *run) error {
+	defer r.stop()
+	crowd := names(1000)
+	lists := watchLists(r.streamsOr(1000), r.watch, crowd)
+	people, s, err := r.begin(ctx, crowd, lists)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	begun := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, r.soak)
+	defer cancel()
+	failed := make(chan error, 1)
+	go func() {
+		_, err := people.post(ctx, r.addr, 200)
+		failed <- err
+	}()
+	for ctx.Err() == nil {
+		sleep(ctx, r.soak/20)
+		if ctx.Err() != nil {
+			break
+		}
+		r.point("seconds", "MiB resident", r.label(), time.Since(begun).Seconds(), r.server.rss()/1024)
+		s.cutSome(len(lists) / 10)
+		if err := s.openAll(context.WithoutCancel(ctx), lists[:len(lists)/10]); err != nil {
+			return err
+		}
+	}
+	if err := <-failed; err != nil {
+		return err
+	}
+	if gone := s.gone.Load(); gone > 0 {
+		return fmt.Errorf("%d streams were ended by the server", gone)
+	}
+	r.add("deliveries", float64(s.deliveries.Load()))
+	r.add("MiB resident at the end", r.server.rss()/1024)
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,6 +28,8 @@ type streams struct {
 	ready             atomic.Int64 // that have got their snapshot
 	gone              atomic.Int64
 	opened            int // ever, which makes viewers: one may have ten streams
+	webSocket         bool
+	latency           *latency // nil: nobody wants to know
 
 	mu   sync.Mutex     // guards what follows
 	open map[int]*state // by descriptor
@@ -91,6 +94,40 @@ func (s *streams) count(fd int, p []byte) {
 		}
 	}
 	s.deliveries.Add(int64(names))
+	if s.latency != nil && names > 0 {
+		s.latency.note(p)
+	}
+}
+
+// latency is how long deliveries take since their changes were posted. One user changes, to and fro: what was read tells which way, so that a
+// change may be under way while the one before it still is.
+type latency struct {
+	posted [2]atomic.Int64 // ns, of the last change to online and to busy
+
+	mu   sync.Mutex // guards what follows
+	took []time.Duration
+}
+
+func (l *latency) note(p []byte) {
+	way := 0
+	if bytes.Contains(p, []byte("busy")) {
+		way = 1
+	}
+	took := time.Duration(time.Now().UnixNano() - l.posted[way].Load())
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.took = append(l.took, took)
+}
+
+// quantile is the latency that so many stay under, in ms.
+func (l *latency) quantile(q float64) float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.took) == 0 {
+		return 0
+	}
+	slices.Sort(l.took)
+	return l.took[min(len(l.took)-1, int(q*float64(len(l.took))))].Seconds() * 1000
 }
 
 // dial opens a stream.
@@ -104,6 +141,11 @@ func (s *streams) dial(request string, watched int) error {
 	}
 	if _, err := syscall.Write(fd, []byte(request)); err != nil {
 		return errors.Join(err, syscall.Close(fd))
+	}
+	if s.webSocket {
+		if err := openNamespace(fd); err != nil {
+			return errors.Join(err, syscall.Close(fd))
+		}
 	}
 	s.mu.Lock()
 	s.open[fd] = &state{due: watched}
@@ -124,7 +166,11 @@ func (s *streams) openAll(ctx context.Context, lists [][]string) error {
 	for range 16 {
 		workers.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(lists); i = int(next.Add(1)) - 1 {
-				if err := s.dial(streamRequest(fmt.Sprint("viewer-", (first+i)/10), lists[i]), len(lists[i])); err != nil {
+				request := streamRequest(fmt.Sprint("viewer-", (first+i)/10), lists[i])
+				if s.webSocket {
+					request = socketRequest(lists[i])
+				}
+				if err := s.dial(request, len(lists[i])); err != nil {
 					select {
 					case failed <- err:
 					default:
@@ -161,6 +207,19 @@ func (s *streams) cut() {
 	}
 }
 
+// cutSome closes so many of them.
+func (s *streams) cutSome(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for fd := range s.open {
+		if n--; n < 0 {
+			return
+		}
+		delete(s.open, fd)
+		syscall.Close(fd) //nolint:errcheck // what could fail
+	}
+}
+
 func (s *streams) close() {
 	s.cut()
 	syscall.Close(s.epoll) //nolint:errcheck // what could fail
@@ -168,6 +227,27 @@ func (s *streams) close() {
 
 func streamRequest(viewer string, users []string) string {
 	return "GET /v1/stream?user=" + strings.Join(users, "&user=") + " HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\nAuthorization: Bearer " + token(viewer) + "\r\n\r\n"
+}
+
+// openNamespace opens Socket.IO's main namespace, in a masked frame, when Engine.IO has said that it is open.
+func openNamespace(fd int) error {
+	var head []byte
+	buffer := make([]byte, 1024)
+	for !bytes.Contains(head, []byte("maxPayload")) {
+		n, err := syscall.Read(fd, buffer)
+		if n <= 0 {
+			return fmt.Errorf("no Engine.IO: %q, %w", head, err)
+		}
+		head = append(head, buffer[:n]...)
+	}
+	_, err := syscall.Write(fd, []byte("\x81\x82\x00\x00\x00\x0040"))
+	return err
+}
+
+// socketRequest opens a WebSocket for Engine.IO 4.
+func socketRequest(users []string) string {
+	return "GET /socket.io/?EIO=4&transport=websocket&user=" + strings.Join(users, "&user=") + " HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\n" +
+		"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 }
 
 // A requester asks for one thing after another over one connection, as a client with keep-alive does.
@@ -262,6 +342,7 @@ type changes struct {
 	users    []string
 	requests [][2][]byte
 	turn     []int
+	latency  *latency
 }
 
 func newChanges(users []string) *changes {
@@ -276,7 +357,11 @@ func newChanges(users []string) *changes {
 // next is what makes user i change.
 func (c *changes) next(i int) []byte {
 	c.turn[i]++
-	return c.requests[i][c.turn[i]%2]
+	way := c.turn[i] % 2 // 1: online
+	if c.latency != nil {
+		c.latency.posted[1-way].Store(time.Now().UnixNano())
+	}
+	return c.requests[i][way]
 }
 
 // all makes each user say something once, over several connections.

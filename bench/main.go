@@ -7,8 +7,14 @@
 //	go run ./bench interest      the same, where each of many streams watches 50 of many topics
 //	go run ./bench beat          CPU of the server and of Redis for a heartbeat that brings nothing new
 //	go run ./bench query         CPU for a look at one user and at a hundred
+//	go run ./bench latency       how long a change takes to its watchers
 //	go run ./bench storm         everybody comes back at once
+//	go run ./bench pair          what a change costs one of two instances where others watch
+//	go run ./bench size          what a change costs among a thousand users and among a hundred thousand
+//	go run ./bench soak          whether memory grows while people live
+//	go run ./bench sim           what the figures of the others foretell of a mixed crowd, held against that crowd
 //	go run ./bench all           each of them
+//	go run ./bench page          writes what was found into docs/performance.md and docs/scaling.md
 //
 // It starts the servers that it measures as processes of their own, on loopback, and reads their CPU and memory from /proc. All repetitions of
 // a case are made with each server in turn, so that a machine that others use too is as unfair to one as to the next. What the load side took
@@ -17,7 +23,8 @@
 // Every subject gets the same bytes to answer, and is judged by what comes out: every user's name has one ~ in it, and nothing else has, so that
 // a delivery is a ~ that was read.
 //
-// The references are in reference.go: "plain" is what a tutorial on net/http teaches, "hijack" and "raw" show what there is to gain.
+// The references are in reference.go: "plain" is what a tutorial on net/http teaches, "hijack" and "raw" show what there is to gain. What people would
+// write in Node is in others/.
 package main
 
 import (
@@ -45,20 +52,30 @@ type settings struct {
 	watch    int
 	rate     int
 	profile  string
+	soak     time.Duration
 }
 
-// cases are what can be measured, in the order of "all".
-var cases = []struct {
+// A measurement is one case.
+type measurement struct {
 	name     string
 	subjects []string // the first reference first
 	measure  func(context.Context, *run) error
-}{
-	{"idle", []string{"plain", "hijack", "raw", "memory", "redis"}, measureIdle},
-	{"fanout", []string{"plain", "hijack", "raw", "memory", "redis"}, measureFanout},
-	{"interest", []string{"plain", "hijack", "raw", "memory", "redis"}, measureInterest},
-	{"beat", []string{"chi", "memory", "redis"}, measureBeat},
-	{"query", []string{"memory", "redis"}, measureQuery},
-	{"storm", []string{"plain", "memory", "redis"}, measureStorm},
+	most     int // repetitions, where more would take too long; 0: as many as asked for
+}
+
+// cases are what can be measured, in the order of "all".
+var cases = []measurement{
+	{"idle", []string{"plain", "raw", "memory", "redis", "node", "socketio"}, measureIdle, 2},
+	{"fanout", []string{"plain", "raw", "memory", "redis", "node", "socketio"}, measureFanout, 0},
+	{"interest", []string{"plain", "raw", "memory", "redis", "node", "socketio"}, measureInterest, 0},
+	{"latency", []string{"plain", "memory", "redis", "node", "socketio"}, measureLatency, 0},
+	{"beat", []string{"chi", "memory", "redis", "node"}, measureBeat, 0},
+	{"query", []string{"memory", "redis"}, measureQuery, 0},
+	{"storm", []string{"plain", "memory", "redis", "node", "socketio"}, measureStorm, 2},
+	{"pair", []string{"redis"}, measurePair, 0},
+	{"size", []string{"redis"}, measureSize, 1},
+	{"soak", []string{"memory", "redis"}, measureSoak, 1},
+	{"sim", []string{"redis"}, measureSim, 1},
 }
 
 func main() {
@@ -78,8 +95,9 @@ func main() {
 	fs.IntVar(&s.watch, "watch", 50, "users on each stream's watch list")
 	fs.IntVar(&s.rate, "rate", 20_000, "deliveries a second")
 	fs.StringVar(&s.profile, "perf", "", "a folder for what perf record says of each server")
+	fs.DurationVar(&s.soak, "soak", time.Minute, "how long soak lets a crowd live")
 	fs.Usage = func() {
-		fmt.Fprintln(os.Stderr, "usage: bench idle|fanout|interest|beat|query|storm|all [flags]")
+		fmt.Fprintln(os.Stderr, "usage: bench idle|fanout|interest|latency|beat|query|storm|pair|size|soak|sim|all|page [flags]")
 		fs.PrintDefaults()
 	}
 	if len(os.Args) < 2 {
@@ -89,11 +107,15 @@ func main() {
 	fs.Parse(os.Args[2:]) //nolint:errcheck // it exits
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if os.Args[1] == "page" {
+		fail(writePages(s.out))
+		return
+	}
 	known := false
 	for _, c := range cases {
 		if os.Args[1] == c.name || os.Args[1] == "all" {
 			known = true
-			fail(perform(ctx, c.name, subjectsOf(c.subjects, s), c.measure, s))
+			fail(perform(ctx, c, subjectsOf(c.subjects, s), s))
 		}
 	}
 	if !known {
@@ -121,7 +143,10 @@ func subjectsOf(all []string, s settings) []string {
 }
 
 // perform runs one case as often as asked for with each subject, and reports.
-func perform(ctx context.Context, name string, subjects []string, measure func(context.Context, *run) error, s settings) error {
+func perform(ctx context.Context, c measurement, subjects []string, s settings) error {
+	if len(subjects) == 0 {
+		return nil
+	}
 	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
 		return err
@@ -132,11 +157,21 @@ func perform(ctx context.Context, name string, subjects []string, measure func(c
 			return err
 		}
 	}
-	r := newReport(name, subjects[0])
-	for range s.repeat {
+	if slices.ContainsFunc(subjects, func(name string) bool { return slices.Contains(others, name) }) {
+		if err := installOthers(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, "bench: without servers of others, which npm does not install:", err)
+			subjects = slices.DeleteFunc(subjects, func(name string) bool { return slices.Contains(others, name) })
+		}
+	}
+	repeat := s.repeat
+	if c.most > 0 {
+		repeat = min(repeat, c.most)
+	}
+	r := newReport(c.name, subjects[0])
+	for range repeat {
 		for _, subject := range subjects {
-			if err := measure(ctx, &run{settings: s, report: r, dir: dir, subject: subject}); err != nil {
-				return fmt.Errorf("%s of %s: %w", name, subject, err)
+			if err := c.measure(ctx, &run{settings: s, report: r, dir: dir, subject: subject}); err != nil {
+				return fmt.Errorf("%s of %s: %w", c.name, subject, err)
 			}
 		}
 	}

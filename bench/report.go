@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"os"
 	"os/exec"
@@ -28,6 +29,20 @@ type report struct {
 	Others    []float64 `json:"others"`   // cores that whoever else is on the machine used meanwhile
 	Reference string    `json:"reference"`
 	Figures   []*figure `json:"figures"`
+	Points    []point   `json:"points,omitempty"`
+}
+
+// point is one of a curve.
+type point struct {
+	Along  string  `json:"along"`
+	Metric string  `json:"metric"`
+	Line   string  `json:"line"`
+	X      float64 `json:"x"`
+	Y      float64 `json:"y"`
+}
+
+func (r *run) point(along, metric, line string, x, y float64) {
+	r.report.Points = append(r.report.Points, point{along, metric, line, x, y})
 }
 
 // figure is one thing that was measured of one subject, in each run.
@@ -99,6 +114,9 @@ func (r *report) publish(dir string) error {
 			}
 		}
 	}
+	if len(r.LoadSide) == 0 {
+		r.note(0, 0) // nothing was
+	}
 	fmt.Printf("\n%s, %s, load %s, load side %.2f cores, others %.2f cores (medians)\n\n", r.Case, r.Machine, r.Load, median(r.LoadSide), median(r.Others))
 	for _, m := range r.metrics() {
 		fmt.Printf("%s\n", m)
@@ -109,6 +127,9 @@ func (r *report) publish(dir string) error {
 			}
 			fmt.Println()
 		}
+	}
+	for _, p := range r.Points {
+		fmt.Printf("%s at %.4g %s, %s: %.4g\n", p.Metric, p.X, p.Along, p.Line, p.Y)
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -142,15 +163,67 @@ func (r *report) svg() []byte {
 		}
 		y += row + 10
 	}
+	chart, y := r.curves(y)
+	b = append(b, chart...)
 	head := fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12"><rect width="100%%" height="100%%" fill="#fff"/>`+"\n", left+width+90, y)
 	return append([]byte(head), append(b, "</svg>\n"...)...)
 }
 
 func (r *report) colour(f *figure) string {
-	if slices.Contains(references, f.Subject) {
+	switch {
+	case slices.Contains(references, f.Subject):
 		return "#b8c0c8"
+	case slices.Contains(others, f.Subject):
+		return "#e0a458"
 	}
 	return "#3b7dd8"
+}
+
+// curves draws one chart below y for each metric of points, and returns where they end.
+func (r *report) curves(y int) ([]byte, int) {
+	const left, width, height = 60, 480, 150
+	var b []byte
+	var drawn []string
+	for _, first := range r.Points {
+		if slices.Contains(drawn, first.Metric) {
+			continue
+		}
+		drawn = append(drawn, first.Metric)
+		var lines []string
+		mostX, mostY, leastX := 0.0, 0.0, first.X
+		for _, p := range r.Points {
+			if p.Metric == first.Metric {
+				mostX, mostY, leastX = max(mostX, p.X), max(mostY, p.Y), min(leastX, p.X)
+				if !slices.Contains(lines, p.Line) {
+					lines = append(lines, p.Line)
+				}
+			}
+		}
+		scale := func(x float64) float64 { return x }
+		if leastX > 0 && mostX/leastX >= 50 {
+			scale = math.Log10
+		}
+		atX := func(x float64) float64 {
+			return left + width*(scale(x)-scale(leastX))/max(scale(mostX)-scale(leastX), 1e-9)
+		}
+		atY := func(v float64) float64 { return float64(y+20+height) - height*v/max(mostY, 1e-9) }
+		b = fmt.Appendf(b, `<text x="8" y="%d" font-weight="bold">%s, by %s</text>`+"\n", y, first.Metric, first.Along)
+		b = fmt.Appendf(b, `<path d="M%d %dV%dH%d" fill="none" stroke="#888"/><text x="%d" y="%d" text-anchor="end">%.4g</text><text x="%d" y="%d" text-anchor="end">0</text>`+"\n",
+			left, y+20, y+20+height, left+width, left-6, y+26, mostY, left-6, y+22+height)
+		b = fmt.Appendf(b, `<text x="%d" y="%d">%.6g</text><text x="%d" y="%d" text-anchor="end">%.6g</text>`+"\n", left, y+36+height, leastX, left+width, y+36+height, mostX)
+		for i, line := range lines {
+			colour, path, letter := []string{"#3b7dd8", "#c0392b", "#2e8b57", "#e0a458", "#777777"}[i%5], "", "M"
+			for _, p := range r.Points {
+				if p.Metric == first.Metric && p.Line == line {
+					path += fmt.Sprintf("%s%.1f %.1f", letter, atX(p.X), atY(p.Y))
+					letter = "L"
+				}
+			}
+			b = fmt.Appendf(b, `<path d="%s" fill="none" stroke="%s" stroke-width="2"/><text x="%d" y="%d" fill="%s">%s</text>`+"\n", path, colour, left+12+i*130, y+16, colour, line)
+		}
+		y += height + 64
+	}
+	return b, y
 }
 
 // perf records where the server spends its time, in the kernel too, where asked for, until what it returns is called. Of Presently, pprof tells the same of

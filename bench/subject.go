@@ -22,7 +22,10 @@ import (
 
 const secret = "thirty-two bytes that nobody has to keep"
 
-var references = []string{"plain", "hijack", "raw", "chi"}
+var (
+	references = []string{"plain", "hijack", "raw", "chi"}
+	others     = []string{"node", "socketio"} // over Redis too
+)
 
 func needsBuild(subject string) bool { return subject == "memory" || subject == "redis" }
 
@@ -35,6 +38,7 @@ type run struct {
 
 	server, redis *process
 	addr          string
+	redisURL      string // empty: none
 	admin         string // of Presently, for profiles
 	procs         []*process
 }
@@ -65,22 +69,42 @@ func buildPresently(ctx context.Context, to string) error {
 }
 
 // start starts the subject, and Redis where it wants that, and waits until it is ready.
-func (r *run) start(ctx context.Context) error {
+func (r *run) start(ctx context.Context, more ...string) error {
+	name, _, _ := strings.Cut(r.subject, "=")
+	redisURL := ""
+	if strings.HasPrefix(name, "redis") || slices.Contains(others, name) {
+		at, err := r.startRedis(ctx)
+		if err != nil {
+			return err
+		}
+		redisURL = "redis://" + at
+	}
+	var err error
+	r.redisURL = redisURL
+	r.server, r.addr, err = r.instance(ctx, more...)
+	return err
+}
+
+// instance starts one server of the subject, over the Redis that there is.
+func (r *run) instance(ctx context.Context, more ...string) (*process, string, error) {
 	addr, err := freeAddr()
 	if err != nil {
-		return err
+		return nil, "", err
 	}
-	r.addr = addr
 	name, path, other := strings.Cut(r.subject, "=")
 	var cmd *exec.Cmd
 	switch {
 	case slices.Contains(references, name):
 		self, err := os.Executable()
 		if err != nil {
-			return err
+			return nil, "", err
 		}
 		cmd = exec.CommandContext(ctx, self, "reference", name)
 		cmd.Env = append(os.Environ(), "BENCH_LISTEN="+addr)
+	case slices.Contains(others, name):
+		cmd = exec.CommandContext(ctx, "node", "server.cjs", name)
+		cmd.Dir = othersDir
+		cmd.Env = append(os.Environ(), "BENCH_LISTEN="+addr, "BENCH_REDIS="+r.redisURL)
 	default:
 		if !other {
 			path = filepath.Join(r.dir, "presently")
@@ -88,24 +112,22 @@ func (r *run) start(ctx context.Context) error {
 		cmd = exec.CommandContext(ctx, path)
 		cmd.Env = append(os.Environ(), "PRESENTLY_LISTEN="+addr, "PRESENTLY_JWT_SECRET="+secret, "PRESENTLY_RATE_LIMIT=off", "PRESENTLY_LOG_LEVEL=error",
 			"PRESENTLY_COALESCE="+r.coalesce.String(), "PRESENTLY_TTL=30m", "PRESENTLY_HEARTBEAT=30s", "PRESENTLY_STREAM_MAX_AGE=2h", "PRESENTLY_DRAIN=0s")
-		if r.profile != "" {
+		cmd.Env = append(cmd.Env, more...)
+		if r.redisURL != "" {
+			cmd.Env = append(cmd.Env, "PRESENTLY_REDIS_URL="+r.redisURL)
+		}
+		if r.profile != "" && r.admin == "" {
 			if r.admin, err = freeAddr(); err != nil {
-				return err
+				return nil, "", err
 			}
 			cmd.Env = append(cmd.Env, "PRESENTLY_ADMIN_LISTEN="+r.admin)
 		}
-		if strings.HasPrefix(name, "redis") {
-			at, err := r.startRedis(ctx)
-			if err != nil {
-				return err
-			}
-			cmd.Env = append(cmd.Env, "PRESENTLY_REDIS_URL=redis://"+at)
-		}
 	}
-	if r.server, err = r.launch(cmd); err != nil {
-		return err
+	p, err := r.launch(cmd)
+	if err != nil {
+		return nil, "", err
 	}
-	return r.await(ctx, func() error {
+	return p, addr, r.await(ctx, func() error {
 		res, err := http.Get("http://" + addr + "/readyz")
 		if err == nil {
 			res.Body.Close() //nolint:errcheck // nothing was read
@@ -115,6 +137,34 @@ func (r *run) start(ctx context.Context) error {
 		}
 		return err
 	})
+}
+
+// othersDir is where servers of others are installed, from bench/others.
+const othersDir = ".cache/bench"
+
+// installOthers installs what package-lock.json says, unless it is there.
+func installOthers(ctx context.Context) error {
+	if err := os.MkdirAll(othersDir, 0o755); err != nil {
+		return err
+	}
+	fresh := true
+	for _, name := range []string{"package.json", "package-lock.json", "server.cjs"} {
+		want, err := os.ReadFile(filepath.Join("bench/others", name))
+		if err != nil {
+			return err
+		}
+		got, _ := os.ReadFile(filepath.Join(othersDir, name)) //nolint:errcheck // it is not there
+		fresh = fresh && (string(got) == string(want) || name == "server.cjs")
+		if err := os.WriteFile(filepath.Join(othersDir, name), want, 0o644); err != nil {
+			return err
+		}
+	}
+	if _, err := os.Stat(filepath.Join(othersDir, "node_modules")); fresh && err == nil {
+		return nil
+	}
+	npm := exec.CommandContext(ctx, "npm", "ci", "--no-fund", "--no-audit", "--loglevel=error")
+	npm.Dir, npm.Stderr = othersDir, os.Stderr
+	return npm.Run()
 }
 
 func (r *run) startRedis(ctx context.Context) (string, error) {
