@@ -65,6 +65,7 @@ func newLogger(c config, w io.Writer) *slog.Logger {
 
 // serve runs one instance until ctx ends or something fails. Then the streams are moved, requests under way may end, and the store goes last.
 func serve(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) error {
+	limitGarbage()
 	store, err := openStore(ctx, c, log)
 	if err != nil {
 		return err
@@ -101,6 +102,10 @@ func serve(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) er
 	g.Go(func() error { return admin.serve(presently.Operators(store.facts), serveMetrics(registry)) })
 	g.Go(func() error {
 		store.advise(life)
+		return nil
+	})
+	g.Go(func() error {
+		returnMemory(life)
 		return nil
 	})
 	g.Go(func() error {

@@ -47,9 +47,9 @@ func serveReference(kind string) error {
 	return http.Serve(l, mux)
 }
 
-// chiHandler takes heartbeats as Presently does, with its router and its check of tokens, and does nothing with them: the body is not even parsed.
+// chiHandler takes heartbeats as Presently does, with its router and its check of tokens, each time anew as middleware for chi does, and does nothing with them: the body is not even parsed.
 func chiHandler() (http.Handler, error) {
-	tokens, err := handlers.NewVerifier(handlers.TokenConfig{Secret: []byte(secret)})
+	tokens, err := handlers.NewVerifier(handlers.TokenConfig{Secret: []byte(secret), Forgetful: true})
 	if err != nil {
 		return nil, err
 	}
