@@ -42,7 +42,7 @@ run: ## run from source in development mode
 	go run .
 
 .PHONY: test
-test: setup vet contract test-go test-modules test-clients ## install what is missing, then run every check and test
+test: setup vet contract test-go test-counts test-modules test-clients ## install what is missing, then run every check and test
 
 .PHONY: vet
 vet:
@@ -56,6 +56,10 @@ contract: ## lint openapi.yaml and see that api/ is generated from it
 .PHONY: test-go
 test-go: setup ## run the Go tests with the race detector
 	go test -race -timeout 20m -p $(P) ./...
+
+.PHONY: test-counts
+test-counts: setup ## count allocations, bytes and store commands, which the race detector would add to
+	go test -timeout 5m -run 'Counted' ./sse ./handlers ./presence/redisstore
 
 .PHONY: test-modules
 test-modules: setup
@@ -88,6 +92,13 @@ fuzz: ## run every fuzz target for FUZZTIME (10s) each
 .PHONY: bench
 bench: ## run the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
+
+# Figures of docs/performance.md and docs/scaling.md, on a machine where nothing else runs: some ten minutes.
+.PHONY: bench-page
+bench-page: setup ## measure everything beside others, and write docs/performance.md and docs/scaling.md anew
+	go build -o dist/bench ./bench
+	dist/bench all -length 1500ms -soak 30s
+	dist/bench page
 
 # How often each fault is run, and for how long random ones are. The whole of it takes hours.
 REPEATS ?= 20
