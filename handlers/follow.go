@@ -172,7 +172,8 @@ func (f *follower) apply(ctx context.Context, list watchList) error {
 // add shows what is new in a list. Where not all of that can be done now, it shows what can.
 func (f *follower) add(ctx context.Context, list watchList) error {
 	users, rooms := without(list.users, f.list.users), without(list.rooms, f.list.rooms)
-	firsts, err := f.v.watchUsers(ctx, users, func(*presence.Entry) {})
+	firsts := map[string]*sse.Frame{}
+	err := f.v.watchUsers(ctx, users, func(e *presence.Entry, first *sse.Frame) { firsts[e.Record.User] = first })
 	if err != nil {
 		return err
 	}
@@ -201,11 +202,11 @@ func keysOf(users, rooms []string) []sse.Key {
 }
 
 // added is the snapshot of what was added to a list.
-func added(firsts map[string]view, news []sse.News, cursor string) []sse.Event {
+func added(firsts map[string]*sse.Frame, news []sse.News, cursor string) []sse.Event {
 	var shows snapshotContent
 	for _, n := range news {
 		if n.Frame == nil && n.Key.Kind == kindUser {
-			n.Frame = firsts[n.Key.ID].frame // he was shown already, in a room
+			n.Frame = firsts[n.Key.ID] // he was shown already, in a room
 		}
 		if n.Frame != nil {
 			shows.add(n.Key, n.Frame)

@@ -171,9 +171,10 @@ func (c cleanup) run() {
 
 // begin has a stream watch what it was opened for, and finds out what has changed since its reader was here last.
 func (s *Server) begin(ctx context.Context, v *viewing, o opening, b *beginning) error {
-	var err error
-	b.firsts, err = v.watchUsers(ctx, o.users, func(e *presence.Entry) {
-		b.resumed = b.resumed && e.Record.Head.Epoch < int64(b.since) // else the store has lost data since
+	err := v.watchUsers(ctx, o.users, func(e *presence.Entry, first *sse.Frame) {
+		if b.resumed = b.resumed && e.Record.Head.Epoch < int64(b.since); b.resumed { // else the store has lost data since
+			b.note(e.Record.User, view{e.Record.ViewFor(v.reader, e.Moment()).Version, first})
+		}
 	})
 	if err == nil {
 		err = v.watchRooms(ctx, o.rooms)
@@ -198,8 +199,15 @@ func (s *Server) begin(ctx context.Context, v *viewing, o opening, b *beginning)
 type beginning struct {
 	resumed bool
 	since   presence.Version
-	firsts  map[string]view // how the users were who were asked for
+	firsts  map[string]view // how the users were who were asked for, where the stream resumes
 	rooms   map[string]bool // that have changed since
+}
+
+func (b *beginning) note(user string, first view) {
+	if b.firsts == nil {
+		b.firsts = map[string]view{}
+	}
+	b.firsts[user] = first
 }
 
 // snapshot tells how things stand. A resumed stream to which nothing has happened needs none.

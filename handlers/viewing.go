@@ -54,28 +54,27 @@ func newViewing(f *feed, b *presence.Board, reader string, w wants) *viewing {
 	return &viewing{feed: f, board: b, reader: reader, wants: w}
 }
 
-// watchUsers shows more users, and returns how each was at first. seen hears of them as they are now.
-func (v *viewing) watchUsers(ctx context.Context, users []string, seen func(*presence.Entry)) (map[string]view, error) {
+// watchUsers shows more users. seen hears of each as he is now, and how that is told.
+func (v *viewing) watchUsers(ctx context.Context, users []string, seen func(*presence.Entry, *sse.Frame)) error {
 	if !v.wants.presence {
-		return nil, nil
+		return nil
 	}
 	v.mu.Lock()
 	v.users = slices.Grow(v.users, len(users))
 	v.mu.Unlock()
-	added := make(map[string]view, len(users))
+	attached := 0
 	err := v.board.Watch(ctx, users, func(e *presence.Entry) {
-		shown := e.Record.ViewFor(v.reader, e.Moment())
-		added[e.Record.User] = view{version: shown.Version, frame: v.attach(e)}
-		seen(e)
+		attached++
+		seen(e, v.attach(e))
 	})
 	if err != nil {
-		v.forget(maps.Keys(added))
-		return nil, err
+		v.forget(slices.Values(users[:attached])) // the board tells them in their order
+		return err
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.lanes = v.board.LanesOf(slices.Values(v.users))
-	return added, nil
+	return nil
 }
 
 // attach shows a user from now on, beginning with the frame that it returns. It is called by the board, so that nothing falls between the
