@@ -68,7 +68,7 @@ func TestStreamsOfAnInstanceThatWasStoppedGoOnAtAnother(t *testing.T) {
 	again := b.as("eve").open(w.lastID(), "ada", "ben")
 	again.snapshot()
 	if p := again.in("ben"); p.Status != "online" || !again.hello.Resumed {
-		t.Errorf("%s, resumed %t", show(p), again.hello.Resumed)
+		t.Errorf("%s, resumed %t after %q", show(p), again.hello.Resumed, w.lastID())
 	}
 }
 

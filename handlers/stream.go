@@ -171,6 +171,7 @@ func (c cleanup) run() {
 
 // begin has a stream watch what it was opened for, and finds out what has changed since its reader was here last.
 func (s *Server) begin(ctx context.Context, v *viewing, o opening, b *beginning) error {
+	s.listenFirst(ctx)
 	err := v.watchUsers(ctx, o.users, func(e *presence.Entry, first *sse.Frame) {
 		if b.resumed = b.resumed && e.Record.Head.Epoch < int64(b.since); b.resumed { // else the store has lost data since
 			b.note(e.Record.User, view{e.Record.ViewFor(v.reader, e.Moment()).Version, first})
@@ -194,6 +195,23 @@ func (s *Server) begin(ctx context.Context, v *viewing, o opening, b *beginning)
 	b.rooms, err = s.roomsChangedSince(ctx, v, b.since)
 	return err
 }
+
+// listenFirst gives an instance that has just started time for the first beacons: without them the snapshot could have no id, and a
+// reader who is cut off at once could not resume.
+func (s *Server) listenFirst(ctx context.Context) {
+	if s.listening() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, firstBeacons)
+	defer cancel()
+	select {
+	case <-s.board.Listening():
+	case <-ctx.Done():
+	}
+}
+
+// firstBeacons is how long a stream waits for the first of them at most. They come twice a second.
+const firstBeacons = time.Second
 
 // beginning is how a stream begins: from a moment that its reader has seen already, or anew.
 type beginning struct {

@@ -83,6 +83,9 @@ type Board struct {
 	work     chan struct{} // one token: some lane is to be read again
 	rooms    gatherings
 
+	unheard   atomic.Int32  // lanes that have not been heard of yet
+	listening chan struct{} // closed when there are none
+
 	mu    sync.Mutex // guards what follows; held while the listener is told
 	lost  bool
 	found bool // to be told once all lanes have been read again
@@ -104,6 +107,7 @@ type boardLane struct {
 	clock    Version // the newest time heard of
 	held     Version // until then the store's silence about somebody is no evidence; 0: no hold
 	doubt    bool    // the store may have lost what is believed here; till the hold is over and all has been read again
+	spoke    bool    // there has been a beacon
 	entries  map[string]*Entry
 	idle     []idling // left by their last watcher, each entry at most once; some have found new ones since
 	expiries expiries
@@ -126,7 +130,8 @@ type idling struct {
 
 // NewBoard makes a board that is to be fed by its source's Run, and told about by Run.
 func NewBoard(source Source, listener Listener) *Board {
-	b := &Board{source: source, listener: listener, lanes: make([]boardLane, source.Lanes()), work: make(chan struct{}, 1)}
+	b := &Board{source: source, listener: listener, lanes: make([]boardLane, source.Lanes()), work: make(chan struct{}, 1), listening: make(chan struct{})}
+	b.unheard.Store(int32(len(b.lanes))) //nolint:gosec // partitions are few
 	for i := range b.lanes {
 		b.lanes[i].entries = map[string]*Entry{}
 	}
@@ -324,6 +329,9 @@ func (b *Board) Clock() time.Time {
 	}
 	return b.clock.newest.Time().Add(time.Since(b.clock.heardAt))
 }
+
+// Listening is closed once every lane has been heard of. Until then nobody can be told up to when he has seen everything.
+func (b *Board) Listening() <-chan struct{} { return b.listening }
 
 // Silence is how long no beacon has been heard.
 func (b *Board) Silence() time.Duration {
@@ -552,6 +560,12 @@ func (b *Board) Beacon(n Beacon) {
 	if !l.stale() { // else there may be earlier changes yet to be told
 		l.doubt = l.doubt && l.held != 0
 		l.beacon = max(l.beacon, n.Now)
+		if !l.spoke {
+			l.spoke = true
+			if b.unheard.Add(-1) == 0 {
+				close(b.listening)
+			}
+		}
 		for len(l.expiries) > 0 && l.expiries[0].expires <= l.beacon {
 			b.tell(l, l.expiries[0]) // which moves it, or takes it out
 		}

@@ -801,6 +801,26 @@ func TestHeardIsTheLeastBeacon(t *testing.T) {
 }
 
 // A stream's id must not cover a change that was lost: who came back with it would never hear of that change.
+func TestABoardListensOnceEveryLaneHasSpoken(t *testing.T) {
+	l := newLedger(2)
+	listens := func() bool {
+		select {
+		case <-l.board.Listening():
+			return true
+		default:
+			return false
+		}
+	}
+	for _, c := range []struct {
+		lane int
+		want bool
+	}{{0, false}, {0, false}, {1, true}, {1, true}} {
+		if l.board.Beacon(l.beacon(c.lane, 0)); listens() != c.want {
+			t.Errorf("after a beacon of lane %d it listens: %t", c.lane, !c.want)
+		}
+	}
+}
+
 func TestWhatWasMissedIsNotHeardBeforeItIsReadAgain(t *testing.T) {
 	onLedger(t, func(t *testing.T, l *ledger) {
 		l.mustWatch(t, "ada")
