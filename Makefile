@@ -97,7 +97,7 @@ bench: ## run the Go benchmarks
 .PHONY: bench-page
 bench-page: setup ## measure everything beside others, and write docs/performance.md and docs/scaling.md anew
 	go build -o dist/bench ./bench
-	dist/bench all -length 1500ms -soak 30s
+	dist/bench all -length 1500ms -soak 20s
 	dist/bench page
 
 # How often each fault is run, and for how long random ones are. The whole of it takes hours.

@@ -18,8 +18,8 @@ const (
 
 // What a storm of reconnects took is given back when it is quiet: ten thousand idle streams are to cost what they hold, not what opening them took.
 const (
-	quietEvery  = 5 * time.Second
-	quietAllocs = 8 << 20  // of garbage made in that time; who makes more will want the memory again
+	quietEvery  = 3 * time.Second
+	quietAllocs = 5 << 20  // of garbage made in that time; who makes more will want the memory again
 	worthwhile  = 16 << 20 // to give back
 )
 

@@ -62,7 +62,7 @@ func (r *run) streamsOr(n int) int {
 }
 
 // settleFor is how long idle streams are left alone before their memory is looked at: as long as servers take to give back what opening them took.
-const settleFor = 8 * time.Second
+const settleFor = 7 * time.Second
 
 // measureIdle opens streams in steps and then waits, because what opening them needs is not what they need.
 func measureIdle(ctx context.Context, r *run) error {
@@ -150,7 +150,9 @@ func (r *run) spread(ctx context.Context, crowd []string, n, watch int, rate flo
 	}
 	defer s.close()
 	idle := r.usage()
-	sleep(ctx, time.Second)
+	if r.redis != nil {
+		sleep(ctx, time.Second)
+	}
 	rest := r.since(idle) // beacons and sweeps
 	stopPerf := r.perf(of)
 	defer stopPerf()
