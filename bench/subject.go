@@ -296,7 +296,9 @@ func (r *run) since(then usage) usage {
 	now := r.usage()
 	d := usage{server: now.server - then.server, redis: now.redis - then.redis, self: now.self - then.self, whole: now.whole - then.whole}
 	took := float64(now.at.Sub(then.at))
-	r.report.note(float64(d.self)/took, float64(d.whole-d.self-d.server-d.redis)/took)
+	if took > float64(100*time.Millisecond) { // else it is a few ticks
+		r.report.note(float64(d.self)/took, float64(d.whole-d.self-d.server-d.redis)/took)
+	}
 	return d
 }
 
