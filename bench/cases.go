@@ -72,6 +72,7 @@ func measureIdle(ctx context.Context, r *run) error {
 	if err := r.start(ctx); err != nil {
 		return err
 	}
+	before := r.server.rss() // of a server that has done nothing: whatever it needs for streams is theirs, and so are those whom they watch
 	if err := newChanges(crowd).all(r.addr); err != nil {
 		return err
 	}
@@ -80,7 +81,6 @@ func measureIdle(ctx context.Context, r *run) error {
 		return err
 	}
 	defer s.close()
-	before := r.server.rss()
 	for len(lists) > 0 {
 		n := min(1000, len(lists))
 		if err := s.openAll(ctx, lists[:n]); err != nil {
