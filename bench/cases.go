@@ -170,7 +170,7 @@ func (r *run) spread(ctx context.Context, crowd []string, n, watch int, rate flo
 	r.add(of+": bytes per delivery", float64(s.bytes.Load()-bytes)/got)
 	r.add(of+": % delivered", 100*got/float64(made*n*watch/len(crowd)))
 	if r.redis != nil {
-		r.add(of+": Redis µs per change", float64(used.redis.Microseconds()-rest.redis.Microseconds()*int64(r.length/time.Second))/float64(made))
+		r.add(of+": Redis µs per change", (float64(used.redis.Microseconds())-float64(rest.redis.Microseconds())*(r.length.Seconds()+0.3))/float64(made))
 	}
 	return nil
 }
