@@ -367,6 +367,24 @@ func TestAReaderThatIsSlowIsNotCut(t *testing.T) {
 	})
 }
 
+// How long writes take is how slow readers are seen: a pool that tells of one when the kernel has some of it would see none.
+func TestAWriteIsToldOfWhenAllOfItIsTaken(t *testing.T) {
+	var told atomic.Int64
+	onBothSinks(t, Options{Wrote: func(waited, took time.Duration) { told.Add(int64(max(took, 1))) }}, func(s *served) {
+		told.Store(0)
+		_, _, body := s.open()
+		long := strings.Repeat("0123456789abcdef", 1<<18)
+		s.hub.Offer(user("a"), 0, say(1, long))
+		s.until("it is on its way", func() bool { return !pendingIn(s.hub.Streams()[0]) })
+		time.Sleep(50 * time.Millisecond) // for whoever tells too soon
+		if n := told.Load(); n > 0 {
+			s.Errorf("told of a write of %v that was not over", time.Duration(n))
+		}
+		expectBytes(s.T, body, "event: presence\ndata: ["+long+"]\n\n")
+		s.until("it is told", func() bool { return told.Load() > 0 })
+	})
+}
+
 func TestAStreamThatEndedBeforeItWasServedStillSaysHello(t *testing.T) {
 	onBothSinks(t, Options{Opening: func([]News, string) []Event { return []Event{{Name: "hello"}} }}, func(s *served) {
 		s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
