@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -236,6 +237,26 @@ func measureBeat(ctx context.Context, r *run) error {
 	if r.redis != nil {
 		r.add("Redis µs per beat", (float64(used.redis.Microseconds())-float64(rest.redis.Microseconds())*took.Seconds())/beats)
 	}
+	return r.sparseBeats(ctx, requests, rest)
+}
+
+// sparseBeats measures the same where somebody has to be woken for each.
+func (r *run) sparseBeats(ctx context.Context, requests [][]byte, rest usage) error {
+	limited, cancel := context.WithTimeout(ctx, r.length)
+	defer cancel()
+	var sent atomic.Int64
+	then := r.usage()
+	if err := beatAt(limited, r.addr, requests, 1000, &sent); err != nil {
+		return err
+	}
+	used, seconds := r.since(then), time.Since(then.at).Seconds()
+	each := func(used, rest time.Duration) float64 {
+		return (float64(used.Microseconds()) - float64(rest.Microseconds())*seconds) / float64(sent.Load())
+	}
+	r.add("µs per beat, 1,000 a second", each(used.server, rest.server))
+	if r.redis != nil {
+		r.add("Redis µs per beat, 1,000 a second", each(used.redis, rest.redis))
+	}
 	return nil
 }
 
@@ -457,7 +478,7 @@ func measureSoak(ctx context.Context, r *run) error {
 		return err
 	}
 	defer s.close()
-	begun := time.Now()
+	begun, then := time.Now(), r.usage()
 	ctx, cancel := context.WithTimeout(ctx, r.soak)
 	defer cancel()
 	failed := make(chan error, 1)
@@ -482,6 +503,7 @@ func measureSoak(ctx context.Context, r *run) error {
 	if gone := s.gone.Load(); gone > 0 {
 		return fmt.Errorf("%d streams were ended by the server", gone)
 	}
+	r.since(then)
 	r.add("deliveries", float64(s.deliveries.Load()))
 	r.add("MiB resident at the end", r.server.rss()/1024)
 	return nil

@@ -27,7 +27,8 @@ type streams struct {
 	deliveries, bytes atomic.Int64
 	ready             atomic.Int64 // that have got their snapshot
 	gone              atomic.Int64
-	opened            int // ever, which makes viewers: one may have ten streams
+	opened            int                    // ever, which makes viewers: one may have ten streams
+	refused           atomic.Pointer[string] // an answer that was none of a stream
 	webSocket         bool
 	latency           *latency // nil: nobody wants to know
 
@@ -79,6 +80,10 @@ func (s *streams) read() {
 
 func (s *streams) count(fd int, p []byte) {
 	s.bytes.Add(int64(len(p)))
+	if bytes.HasPrefix(p, []byte("HTTP/1.1 ")) && p[9] > '2' {
+		answer := string(p)
+		s.refused.Store(&answer)
+	}
 	names := bytes.Count(p, []byte{'~'})
 	s.mu.Lock()
 	state := s.open[fd]
@@ -191,7 +196,11 @@ func (s *streams) openAll(ctx context.Context, lists [][]string) error {
 		case <-time.After(time.Millisecond):
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%d of %d streams have begun, %d have ended", s.ready.Load(), target, s.gone.Load())
+			why := ""
+			if refused := s.refused.Load(); refused != nil {
+				why = ": " + *refused
+			}
+			return fmt.Errorf("%d of %d streams have begun, %d have ended%s", s.ready.Load(), target, s.gone.Load(), why)
 		}
 	}
 	return nil

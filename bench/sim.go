@@ -33,7 +33,7 @@ func readCosts(dir string) (costs, error) {
 		during, named string
 		to            *float64
 	}{
-		{"redis", "beat", "µs per beat", &c.beat}, {"redis", "beat", "Redis µs per beat", &c.beatRedis},
+		{"redis", "beat", "µs per beat, 1,000 a second", &c.beat}, {"redis", "beat", "Redis µs per beat, 1,000 a second", &c.beatRedis},
 		{"redis", "pair", "µs per change where it is written, nobody watches", &c.change},
 		{"redis", "pair", "Redis µs per change", &c.changeRedis},
 		{"redis", "pair", "µs per change where it is heard, nobody watches", &c.hear},
