@@ -65,7 +65,7 @@ func newLogger(c config, w io.Writer) *slog.Logger {
 
 // serve runs one instance until ctx ends or something fails. Then the streams are moved, requests under way may end, and the store goes last.
 func serve(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) error {
-	limitGarbage()
+	defer limitGarbage()()
 	store, err := openStore(ctx, c, log)
 	if err != nil {
 		return err

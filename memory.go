@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -23,13 +24,16 @@ const (
 	worthwhile  = 16 << 20 // to give back
 )
 
-var ballast []byte
-
-// limitGarbage sets the collector, unless the environment does.
-func limitGarbage() {
-	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
-		ballast = make([]byte, ballastSize)
-		debug.SetGCPercent(garbageShare)
+// limitGarbage sets the collector until what it returns is called, unless the environment does.
+func limitGarbage() (end func()) {
+	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
+		return func() {}
+	}
+	ballast := make([]byte, ballastSize)
+	before := debug.SetGCPercent(garbageShare)
+	return func() {
+		debug.SetGCPercent(before)
+		runtime.KeepAlive(ballast)
 	}
 }
 

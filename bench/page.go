@@ -187,7 +187,8 @@ func goalTable(dir string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		bound, met, values := "most", true, [2]string{"", ""}
+		bound, values := "most", [2]string{"", ""}
+		var missed []string
 		if g.least {
 			bound = "least"
 		}
@@ -201,11 +202,13 @@ func goalTable(dir string) (string, error) {
 				value, unit = f.Ratio, "×"
 			}
 			values[i] = fmt.Sprintf("%.2f%s", value, unit)
-			met = met && (value <= g.limit) != g.least
+			if value != g.limit && (value < g.limit) == g.least {
+				missed = append(missed, []string{"embedded", "Redis"}[i])
+			}
 		}
 		verdict := "met"
-		if !met {
-			verdict = "**missed**"
+		if len(missed) > 0 {
+			verdict = "**missed**: " + strings.Join(missed, ", ")
 		}
 		unit := ""
 		if g.ratio {
@@ -236,11 +239,22 @@ func scalingTables(dir string) (map[string]string, error) {
 	for _, users := range []float64{1e5, 1e6, 1e7, 1e8} {
 		w := world(users)
 		n := c.of(w)
-		fmt.Fprintf(&b, "| %.0fk | %s | %s | %s | %s | %s | %.2f | %.0f %% |\n", users/1000, short(w.beats), short(w.changes), short(w.deliveries),
-			count(n.instances), count(n.shards), n.memory, 100*n.hearing)
+		memory := "" // of so many instances as cannot be
+		if !math.IsInf(n.instances, 1) {
+			memory = fmt.Sprintf("%.2f", n.memory)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %.0f %% |\n", people(users), short(w.beats), short(w.changes), short(w.deliveries),
+			count(n.instances), count(n.shards), memory, 100*n.hearing)
 	}
 	tables["needs"] = b.String()
 	return tables, nil
+}
+
+func people(n float64) string {
+	if n >= 1e6 {
+		return fmt.Sprintf("%.0fM", n/1e6)
+	}
+	return fmt.Sprintf("%.0fk", n/1000)
 }
 
 func count(n float64) string {
