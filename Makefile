@@ -14,7 +14,7 @@ P ?= 2
 # Modules beside the product's own, such as linters: ./... does not reach them.
 MODULES := $(patsubst %/go.mod,%,$(wildcard internal/*/go.mod e2e/go.mod bench/go.mod))
 # npm packages with tests of their own.
-CLIENTS := $(patsubst %/package.json,%,$(wildcard client/package.json))
+CLIENTS := $(patsubst %/package.json,%,$(wildcard client/package.json e2e/browser/package.json))
 
 .PHONY: help
 help: ## list the targets
@@ -22,7 +22,7 @@ help: ## list the targets
 
 .PHONY: setup
 setup: ## install what tests need and this machine lacks (Debian packages, no services started)
-	@internal/setup/install.sh redis cc curl nginx $(if $(CLIENTS),$(shell grep -ql playwright $(CLIENTS:%=%/package.json) && echo chromium))
+	@internal/setup/install.sh redis cc curl jq nginx java python $(if $(CLIENTS),$(shell grep -ql playwright $(CLIENTS:%=%/package.json) && echo chromium))
 
 .PHONY: generate
 generate: ## generate api/ from openapi.yaml
@@ -42,11 +42,12 @@ run: ## run from source in development mode
 	go run .
 
 .PHONY: test
-test: setup vet contract test-go test-counts test-modules test-clients ## install what is missing, then run every check and test
+test: setup vet contract test-go test-counts test-modules faults test-clients ## install what is missing, then run every check and test
 
 .PHONY: vet
 vet:
 	go vet ./...
+	go vet -tags faults ./e2e/...
 
 .PHONY: contract
 contract: ## lint openapi.yaml and see that api/ is generated from it
@@ -80,6 +81,7 @@ test-clients: setup
 lint: vet ## gofmt, go vet and staticcheck
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run: gofmt -w .'; exit 1; }
 	go tool -modfile=internal/lint/go.mod staticcheck ./...
+	go tool -modfile=internal/lint/go.mod staticcheck -tags faults ./e2e/...
 
 .PHONY: image-check
 image-check: ## try the Dockerfile's steps and the image's health check, without Docker
@@ -106,12 +108,13 @@ MINUTES ?= 30
 SOAK    := .cache/soak
 
 .PHONY: browser
-browser: ## run the demo's stories in a real Chromium (chromium must be installed)
+browser: setup ## run the stories of real people in a real Chromium; make test does so, too
 	cd e2e/browser && npm ci --no-audit --no-fund && npm test
 
 .PHONY: faults
-faults: setup ## break everything once, each in its short form, under the checker of e2e/chaos
-	go test -tags faults -count=1 -timeout 30m -run 'TestNobodyIsToldWrongThings' ./e2e
+faults: setup ## break everything once, each in its short form, under the checker of e2e/chaos: five minutes
+	@# Without the race detector and after all other tests: they would take the time that faults are measured in.
+	go test -tags faults -count=1 -timeout 30m -run 'TestNobodyIsToldWrongThings|TestAnInstanceIsSkewed' ./e2e
 
 .PHONY: soak
 soak: setup ## break everything REPEATS times, and for MINUTES at random; write docs/reliability.md
@@ -122,6 +125,7 @@ soak: setup ## break everything REPEATS times, and for MINUTES at random; write 
 	go run ./e2e/chaos/page -command 'make soak REPEATS=$(REPEATS) MINUTES=$(MINUTES)' -product '$(VERSION)' \
 		-machine "$$(nproc) cores, $$(uname -sr), $$(redis-server --version | cut -d' ' -f3), $$(go version | cut -d' ' -f3)" \
 		-notes docs/reliability-notes.md $(SOAK)/results.jsonl >$(SOAK)/page.md && cp $(SOAK)/page.md docs/reliability.md; \
+	echo "docs/reliability.md is written; what the tests said is in $(SOAK)/log"; \
 	if [[ $$status != 0 ]]; then grep -E '^ *--- FAIL' $(SOAK)/log; exit $$status; fi
 
 .PHONY: clean

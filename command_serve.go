@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"embed"
 	"encoding/hex"
 	"errors"
 	"flag"
@@ -21,6 +22,7 @@ import (
 	"github.com/presently/presently/presence"
 	"github.com/presently/presently/presence/memstore"
 	"github.com/presently/presently/presence/redisstore"
+	"github.com/presently/presently/sse"
 	"github.com/presently/presently/web/docs"
 	"github.com/presently/presently/web/home"
 )
@@ -66,7 +68,8 @@ func newLogger(c config, w io.Writer) *slog.Logger {
 // serve runs one instance until ctx ends or something fails. Then the streams are moved, requests under way may end, and the store goes last.
 func serve(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) error {
 	defer limitGarbage()()
-	store, err := openStore(ctx, c, log)
+	panics := presence.NewPanics(log)
+	store, err := openStore(ctx, c, panics, log)
 	if err != nil {
 		return err
 	}
@@ -86,7 +89,7 @@ func serve(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) er
 		return errors.Join(err, listener.Close())
 	}
 	registry := newRegistry(store)
-	presently := newHandlers(c, store.Store, instance, registry, traces, log)
+	presently := newHandlers(c, store.Store, instance, registry, traces, panics, log)
 	// What serves outlives ctx, which only asks it to stop.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
@@ -95,14 +98,18 @@ func serve(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) er
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return presently.Run(life) })
 	g.Go(func() error {
-		c.tokens.Run(life, log)
-		return nil
+		return panics.Keep(life, presence.PanicInTask, func() error {
+			c.tokens.Run(life, log)
+			return nil
+		})
 	})
 	g.Go(func() error { return accept(server, listener) })
 	g.Go(func() error { return admin.serve(presently.Operators(store.facts), serveMetrics(registry)) })
 	g.Go(func() error {
-		store.advise(life)
-		return nil
+		return panics.Keep(life, presence.PanicInTask, func() error {
+			store.advise(life)
+			return nil
+		})
 	})
 	g.Go(func() error {
 		returnMemory(life)
@@ -124,7 +131,7 @@ func serve(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) er
 	return g.Wait()
 }
 
-func newHandlers(c config, store presence.Store, instance string, registry *prometheus.Registry, traces *tracing, log *slog.Logger) *handlers.Server {
+func newHandlers(c config, store presence.Store, instance string, registry *prometheus.Registry, traces *tracing, panics *presence.Panics, log *slog.Logger) *handlers.Server {
 	var metrics http.Handler
 	if c.admin == "" {
 		metrics = serveMetrics(registry)
@@ -135,12 +142,26 @@ func newHandlers(c config, store presence.Store, instance string, registry *prom
 		Coalesce: c.coalesce, Drain: c.drain, StreamMaxAge: c.maxAge,
 		Origins:  c.origins,
 		Contract: contract,
-		Docs:     docs.Handler("/docs"),
+		Docs:     newDocs(c),
 		Home:     newHome(c),
 		Log:      log,
+		Panics:   panics,
 		Rates:    c.rates,
 		Registry: registry, Metrics: metrics, Trace: traces.middleware(),
 	})
+}
+
+// manual is all that is to be read at /docs, in the order that docs/order.txt gives.
+//
+//go:embed docs/order.txt docs/*.md docs/*/*.md docs/images/*.png client/README.md
+var manual embed.FS
+
+func newDocs(c config) http.Handler {
+	o := docs.Options{Files: manual, Contract: contract}
+	if c.development {
+		o.Token, o.Near = c.devToken, home.AtThisMachine
+	}
+	return docs.Handler("/docs", o)
 }
 
 func newHome(c config) http.Handler {
@@ -156,6 +177,7 @@ func newServer(c config, h http.Handler, life context.Context, log *slog.Logger)
 	s := &http.Server{
 		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
 		BaseContext: func(net.Listener) context.Context { return life },
+		ConnContext: sse.WithConn,
 		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug), // handshakes that strangers break off
 		Protocols:   new(http.Protocols),
 		HTTP2:       &http.HTTP2Config{WriteByteTimeout: http2Stuck},
@@ -166,7 +188,8 @@ func newServer(c config, h http.Handler, life context.Context, log *slog.Logger)
 		return s
 	}
 	s.Protocols.SetHTTP2(true)
-	s.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*c.tls}, MinVersion: tls.VersionTLS12}
+	c.tls.log = log
+	s.TLSConfig = &tls.Config{GetCertificate: c.tls.get, MinVersion: tls.VersionTLS12}
 	return s
 }
 
@@ -203,14 +226,14 @@ type openedStore struct {
 }
 
 // openStore opens Redis, or the memory of this process. A Redis that does not answer yet is no reason not to start: readiness tells.
-func openStore(ctx context.Context, c config, log *slog.Logger) (openedStore, error) {
+func openStore(ctx context.Context, c config, panics *presence.Panics, log *slog.Logger) (openedStore, error) {
 	if c.redisURL == "" {
-		memory := memstore.New(memstore.Options{TTL: c.policy.TTL, Sweep: c.sweep})
+		memory := memstore.New(memstore.Options{TTL: c.policy.TTL, Sweep: c.sweep, Panics: panics})
 		return openedStore{Store: memory, advise: func(context.Context) {}, close: func() {}}, nil
 	}
 	redisstore.LogTo(log)
 	store, err := redisstore.Open(ctx, c.redisURL, redisstore.Options{
-		Partitions: c.partitions, Sweep: c.sweep, TTL: c.policy.TTL, Logger: log,
+		Partitions: c.partitions, Sweep: c.sweep, TTL: c.policy.TTL, Logger: log, Panics: panics,
 	})
 	if err != nil {
 		return openedStore{}, fmt.Errorf("PRESENTLY_REDIS_URL: %w", err)

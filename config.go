@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/rand"
-	"crypto/tls"
 	"errors"
 	"flag"
 	"log/slog"
@@ -18,7 +17,7 @@ import (
 // config is everything that the environment and the flags say, checked and complete. It holds secrets: print single fields of it.
 type config struct {
 	listen string
-	tls    *tls.Certificate // nil: in clear
+	tls    *servedCertificate // nil: in clear
 
 	redisURL    string // empty: the embedded store
 	partitions  int
@@ -150,12 +149,12 @@ func readTLS(r *reader, c *config) {
 		r.wrong("TLS_KEY", "is needed with %s: both or none", r.source("TLS_CERT"))
 		return
 	}
-	pair, err := tls.LoadX509KeyPair(cert, key)
+	pair, err := newCertificate(cert, key)
 	if err != nil {
 		r.wrong("TLS_CERT", "does not make a pair with %s: %v", r.source("TLS_KEY"), err)
 		return
 	}
-	c.tls = &pair
+	c.tls = pair
 }
 
 // readTokens decides who is believed. Nobody runs unprotected by forgetting something: only where neither Redis nor a key is given

@@ -32,7 +32,7 @@ func (s setting) flag() string { return strings.ToLower(strings.ReplaceAll(s.nam
 // settings are all that there are, in the order of help.
 var settings = []setting{
 	{"Serving", "LISTEN", "address", ":8080", "host:port; without a host all interfaces, in development loopback alone"},
-	{"Serving", "TLS_CERT", "file", "", "certificate chain in PEM; with it and the key HTTPS is served"},
+	{"Serving", "TLS_CERT", "file", "", "certificate chain in PEM; with it and the key HTTPS is served; renewed files are taken within 10 s"},
 	{"Serving", "TLS_KEY", "file", "", "private key in PEM"},
 	{"Serving", "CORS_ORIGINS", "list", "", "origins whose pages may ask, such as https://app.example.org,https://example.org"},
 	{"Serving", "RATE_LIMIT", "on|off", "on", "off switches off rates, never caps"},

@@ -1010,7 +1010,8 @@ type Problem struct {
 	// Detail What went wrong this time, and what to do about it.
 	Detail string `json:"detail"`
 
-	// Errors With `validation_failed`, every field or parameter at fault.
+	// Errors With `validation_failed`, every field or parameter at fault; with `room_not_granted`, every room that is not granted, where the request
+	// names it, or where a renewed subscription does.
 	Errors []FieldError `json:"errors,omitempty"`
 
 	// Final Only in the event `problem`; true where coming back is pointless.

@@ -5,7 +5,9 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -50,10 +52,17 @@ var faults = []*fault{
 	{id: "A5", name: "Redis is killed and comes back empty after a second", promise: "P1; streams stay open", lossy: true, random: true, happen: func(s *stage) {
 		s.away(s.redis.Kill, time.Second, func() { s.redis.RestartEmpty() })
 	}},
-	{id: "A6", name: "FLUSHALL", promise: "P1; streams stay open, though nothing was disconnected", lossy: true, random: true, happen: func(s *stage) {
-		s.away(func() { s.do("flushall") }, 0, func() {})
+	{id: "A5b", name: "Redis is killed and comes back empty after a TTL", promise: "P1; streams stay open", lossy: true, random: true, happen: func(s *stage) {
+		s.away(s.redis.Kill, s.ttl()+time.Second, func() { s.redis.RestartEmpty() })
 	}},
-	{id: "A7", name: "Redis comes back with old data", promise: "P1, P4, P6: no ghosts, revs do not go back", lossy: true, old: true, random: true, happen: func(s *stage) {
+	{id: "A6", name: "FLUSHALL", promise: "P1; streams stay open, though nothing was disconnected", lossy: true, random: true, happen: func(s *stage) {
+		s.away(func() { s.do("flushall"); s.renewed() }, 0, func() {})
+	}},
+	{id: "A6b", name: "SWAPDB with an empty one", promise: "P1; streams stay open, though nothing was disconnected", lossy: true, happen: func(s *stage) {
+		s.away(func() { s.do("swapdb", 0, 1); s.renewed() }, 0, func() {})
+	}},
+	{id: "A6c", name: "keys of users are deleted, as by eviction", promise: "P1; beats that ask for the record find it missing", lossy: true, options: func(o *chaos.Options) { o.Whole = true }, happen: deleteUsers},
+	{id: "A7", name: "Redis comes back with old data", promise: "P1, P4, P6: no ghosts, revs do not go back", lossy: true, random: true, happen: func(s *stage) {
 		s.do("save")
 		time.Sleep(3 * time.Second) // people come and go meanwhile
 		s.away(s.redis.Kill, 500*time.Millisecond, func() { s.redis.Restart() })
@@ -61,12 +70,17 @@ var faults = []*fault{
 	{id: "A8", name: "Redis is frozen for longer than a TTL", promise: "P1; `degraded` within 3 s, `recovered` within 5 s", random: true, happen: func(s *stage) {
 		frozen := s.play.Now()
 		var thawed chaos.At
+		before := s.goroutines()
 		s.away(s.redis.Freeze, s.ttl()+time.Second, func() {
+			s.figure("goroutines", s.goroutines()-before)
 			thawed = s.play.Now()
 			s.redis.Thaw()
 		})
 		s.toldWithin("degradedS", "degraded", frozen, 3*time.Second)
 		s.toldWithin("recoveredS", "recovered", thawed, 5*time.Second)
+	}},
+	{id: "A8b", name: "Redis pauses all clients", promise: "P1; streams stay open", random: true, happen: func(s *stage) {
+		s.away(func() { s.do("client", "pause", 3000, "all") }, 3*time.Second, func() {})
 	}},
 	{id: "A9", name: "Redis is 200 ms away", promise: "P1 to P7, as if near", prepare: behindProxies(3), random: true, happen: func(s *stage) {
 		for _, p := range s.proxies {
@@ -76,6 +90,17 @@ var faults = []*fault{
 		for _, p := range s.proxies {
 			p.Latency(0)
 		}
+	}},
+	{id: "A9b", name: "Redis is behind 10 KB/s a connection", promise: "P1 to P7", prepare: behindProxies(3), random: true, happen: func(s *stage) {
+		s.outage(chaos.Outage{Part: true}, func() {
+			for _, p := range s.proxies {
+				p.Rate(10_000)
+			}
+		}, 4*time.Second, func() {
+			for _, p := range s.proxies {
+				p.Rate(0)
+			}
+		})
 	}},
 	{id: "A10", name: "one instance is cut off from Redis", promise: "P1: beats go elsewhere; `degraded`, not ready", prepare: behindProxies(1), random: true, happen: func(s *stage) {
 		var cut, healed chaos.At
@@ -101,8 +126,30 @@ var faults = []*fault{
 		s.proxies[0].Cut(false, false)
 		s.toldWithin("recoveredS", "recovered", healed, 5*time.Second)
 	}},
+	{id: "A11b", name: "one instance hears the bus, and its commands get no answer", promise: "P1; `degraded` within 3 s, `recovered` within 5 s", prepare: behindProxies(1), random: true, happen: func(s *stage) {
+		var cut, healed chaos.At
+		s.outage(chaos.Outage{Part: true}, func() {
+			cut = s.play.Now()
+			s.proxies[0].CutCommands(true)
+			s.toldWithin("degradedS", "degraded", cut, 3*time.Second)
+		}, time.Second, func() {
+			healed = s.play.Now()
+			s.proxies[0].CutCommands(false)
+		})
+		s.toldWithin("recoveredS", "recovered", healed, 5*time.Second)
+	}},
 	{id: "A12", name: "subscriptions are killed in a loop", promise: "P5: nothing missed stays missed", random: true, happen: func(s *stage) {
 		s.again(4*time.Second, 200*time.Millisecond, func() { s.do("client", "kill", "type", "pubsub") })
+	}},
+	{id: "A12b", name: "one in ten messages is lost on the way to one instance", promise: "P4, P5: a gap is noticed", prepare: behindProxies(1), random: true, happen: func(s *stage) {
+		s.proxies[0].Lose(10)
+		time.Sleep(5 * time.Second)
+		s.proxies[0].Lose(0)
+		lost := s.proxies[0].Lost.Load()
+		s.figure("lost", float64(lost))
+		if lost == 0 {
+			s.t.Error("nothing was lost")
+		}
 	}},
 	{id: "A13", name: "an instance does not read its subscription, which Redis ends", promise: "P5: what was missed is read again", random: true, happen: func(s *stage) {
 		s.do("config", "set", "client-output-buffer-limit", "pubsub 16kb 8kb 1")
@@ -116,6 +163,9 @@ var faults = []*fault{
 		s.outage(chaos.Outage{Part: true}, func() { s.cluster.MasterOf(s.t.Context(), "presently:{16.0}:meta").Kill() }, time.Second, func() {
 			time.Sleep(8 * time.Second) // a probe is in one partition: it may not be the one that is away
 		})
+	}},
+	{id: "A15b", name: "a slot of the cluster moves to another master", promise: "P1 for all partitions", ttl: 5 * time.Second, instances: 2, prepare: onCluster, happen: func(s *stage) {
+		s.outage(chaos.Outage{Part: true}, func() { s.moveSlot("presently:{16.0}:meta") }, time.Second, func() {})
 	}},
 	{id: "A17a", name: "Redis is full and refuses writes", promise: "P1; 503 meanwhile", random: true, happen: func(s *stage) {
 		s.away(func() { s.do("config", "set", "maxmemory", "1") }, s.ttl()+time.Second, func() { s.do("config", "set", "maxmemory", "0") })
@@ -141,7 +191,7 @@ var faults = []*fault{
 	{id: "A17d", name: "Redis is made a replica, and refuses writes", promise: "P1; 503 meanwhile", random: true, happen: func(s *stage) {
 		s.away(func() { s.do("replicaof", "127.0.0.1", "1") }, s.ttl()+time.Second, func() { s.do("replicaof", "no", "one") })
 	}},
-	{id: "A17e", name: "Redis takes a while to load its data", promise: "P1; 503 meanwhile", lossy: true, old: true, random: true, happen: func(s *stage) {
+	{id: "A17e", name: "Redis takes a while to load its data", promise: "P1; 503 meanwhile", lossy: true, random: true, happen: func(s *stage) {
 		s.do("debug", "populate", "1000")
 		s.do("save")
 		s.away(s.redis.Kill, 100*time.Millisecond, func() { // 2 s for the keys above
@@ -155,6 +205,11 @@ var faults = []*fault{
 		s.away(func() {
 			go busy.Eval(context.WithoutCancel(s.t.Context()), "while true do end", nil)
 		}, s.ttl()+time.Second, func() { s.do("script", "kill") })
+	}},
+	{id: "A17g", name: "Redis takes the right to write away", promise: "P1; 503 meanwhile", random: true, happen: func(s *stage) {
+		s.away(func() { s.do("acl", "setuser", "default", "-zadd", "-eval", "-evalsha", "-hset") }, s.ttl()+time.Second, func() {
+			s.do("acl", "setuser", "default", "+@all")
+		})
 	}},
 	{id: "A18", name: "clocks are an hour fast and an hour slow", promise: "no transition from a clock that is wrong", prepare: skewed, happen: func(s *stage) { time.Sleep(6 * time.Second) }},
 	{id: "A20", name: "beats come twice, late and in disorder", promise: "P6: no old beat brings anybody back", options: func(o *chaos.Options) { o.Late = true }, happen: func(s *stage) { time.Sleep(6 * time.Second) }},
@@ -198,6 +253,100 @@ func (s *stage) do(args ...any) {
 func (s *stage) again(during, every time.Duration, f func()) {
 	for until := time.Now().Add(during); time.Now().Before(until); time.Sleep(every) {
 		f()
+	}
+}
+
+// renewed waits until Redis has an epoch again in each partition, and notes how long that took: then the loss has been noticed.
+func (s *stage) renewed() {
+	s.t.Helper()
+	lost, client := time.Now(), s.redis.Client(s.t)
+	waitUntil(s.t, "the loss is noticed in all partitions", func() bool {
+		for n := range 16 {
+			if is, err := client.HExists(s.t.Context(), fmt.Sprintf("presently:{16.%d}:meta", n), "epoch").Result(); err != nil || !is {
+				return false
+			}
+		}
+		return true
+	})
+	s.figure("noticedS", time.Since(lost).Seconds())
+}
+
+// deleteUsers takes both keys of a few away. Not within the hold that a new Redis begins with: at its end all that is watched is read again, and what is not
+// there then has gone, because whoever knew better has had the time to say so.
+func deleteUsers(s *stage) {
+	time.Sleep(s.ttl())
+	client := s.redis.Client(s.t)
+	s.again(4*time.Second, 500*time.Millisecond, func() {
+		for n := 0; n < 48; n += 8 { // who are always here
+			for part := range 16 {
+				prefix := fmt.Sprintf("presently:{16.%d}:", part)
+				name := fmt.Sprint("user-", n)
+				if err := client.Del(s.t.Context(), prefix+"u:"+name, prefix+"s:"+name).Err(); err != nil {
+					s.t.Fatal(err)
+				}
+			}
+		}
+	})
+}
+
+// goroutines is how many all instances have.
+func (s *stage) goroutines() (sum float64) {
+	s.t.Helper()
+	for _, i := range s.slots {
+		response, err := i.client.Get(i.url + "/metrics")
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		text, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			if rest, ok := strings.CutPrefix(line, "go_goroutines "); ok {
+				n, err := strconv.ParseFloat(strings.TrimSpace(rest), 64)
+				if err != nil {
+					s.t.Fatal(err)
+				}
+				sum += n
+			}
+		}
+	}
+	return sum
+}
+
+// moveSlot moves the slot of a key to the next master, key by key.
+func (s *stage) moveSlot(key string) {
+	t := s.t
+	t.Helper()
+	from := s.cluster.MasterOf(t.Context(), key)
+	to := from
+	for n := 0; to == from; n++ {
+		if to = s.cluster.MasterOf(t.Context(), fmt.Sprint("any-", n)); n > 1000 {
+			t.Fatal("there is no other master")
+		}
+	}
+	do := func(at *redistest.Server, args ...any) any {
+		t.Helper()
+		answer, err := at.Client(t).Do(t.Context(), args...).Result()
+		if err != nil {
+			t.Fatal(args, err)
+		}
+		return answer
+	}
+	slot := do(from, "cluster", "keyslot", key)
+	fromID, toID := do(from, "cluster", "myid"), do(to, "cluster", "myid")
+	do(to, "cluster", "setslot", slot, "importing", fromID)
+	do(from, "cluster", "setslot", slot, "migrating", toID)
+	for {
+		keys, _ := do(from, "cluster", "getkeysinslot", slot, 3).([]any)
+		if len(keys) == 0 {
+			break
+		}
+		do(from, append([]any{"migrate", "127.0.0.1", to.Port(), "", 0, 5000, "keys"}, keys...)...)
+	}
+	for _, server := range []*redistest.Server{to, from} {
+		do(server, "cluster", "setslot", slot, "node", toID)
 	}
 }
 

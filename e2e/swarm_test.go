@@ -21,11 +21,34 @@ import (
 )
 
 // swarm is many streams with as little as possible of ours for each: a connection, and what is said on it.
-const (
-	stormSize  = 1000
-	cycleCount = 2000
-	perViewer  = 8 // streams; ten are allowed
-)
+const perViewer = 8 // streams; ten are allowed
+
+// stormSize and cycleCount are those of the first run of a soak, or less.
+func (s *stage) stormSize() int {
+	if s.long {
+		return 10_000
+	}
+	return 1000
+}
+
+func (s *stage) cycleCount() int {
+	if s.long {
+		return 100_000
+	}
+	return 2000
+}
+
+// waitLong is waitUntil for what takes longer the more there are.
+func (s *stage) waitLong(what string, ok func() bool) {
+	s.t.Helper()
+	limit := time.Now().Add(patience * time.Duration(1+s.stormSize()/2500))
+	for !ok() {
+		if time.Now().After(limit) {
+			s.t.Fatalf("it is still not so that %s", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
 
 // idleReaders are fewer under the race detector, which holds ten times as much for each, and takes ten times as long.
 func idleReaders() int {
@@ -65,9 +88,9 @@ func begins(r *bufio.Reader) error {
 	}
 }
 
-// storm opens a thousand streams at one instance, kills it, and lets all of them come back at the same moment.
+// storm opens many streams at one instance, kills it, and lets all of them come back at the same moment.
 func storm(s *stage) {
-	t := s.t
+	t, stormSize := s.t, s.stormSize()
 	tokens := make([]string, stormSize/perViewer+1)
 	for n := range tokens {
 		tokens[n] = sign(t, fmt.Sprint("stormer-", n), time.Hour)
@@ -123,7 +146,7 @@ func storm(s *stage) {
 	defer all.Wait()
 	defer stop()
 	wait := func(what string, ok func() bool) {
-		waitUntil(t, what, func() bool {
+		s.waitLong(what, func() bool {
 			select {
 			case err := <-fail:
 				t.Fatalf("a stream: %v", err)
@@ -132,12 +155,13 @@ func storm(s *stage) {
 			return ok()
 		})
 	}
-	wait("all streams are open", func() bool { return opened.Load() == stormSize })
+	wait("all streams are open", func() bool { return opened.Load() == int64(stormSize) })
 	now := time.Now()
 	killed.Store(&now)
 	s.kill(0)
-	wait("all streams are open again", func() bool { return back.Load() >= stormSize })
+	wait("all streams are open again", func() bool { return back.Load() >= int64(stormSize) })
 	s.figure("restoredS", float64(restored.Load())/1000)
+	s.figure("streams", float64(stormSize))
 	time.Sleep(2 * time.Second) // with all of them, as with few
 	s.launch(0)
 	s.awaitReady()
@@ -250,14 +274,14 @@ func cycles(s *stage) {
 	run(200) // so that pools are as full as they get
 	descriptors, goroutines := s.rest(i, 0, 0)
 	resident := i.residentKiB(t)
-	run(cycleCount)
+	run(s.cycleCount())
 	d, g := s.rest(i, descriptors, goroutines)
 	s.figure("descriptors", float64(d-descriptors))
 	s.figure("goroutines", float64(g-goroutines))
 	s.figure("residentMiB", float64(i.residentKiB(t)-resident)/1024)
-	s.figure("cycles", cycleCount)
+	s.figure("cycles", float64(s.cycleCount()))
 	if d > descriptors || g > goroutines {
-		t.Errorf("after %d streams: %d descriptors, %d before; %d goroutines, %d before", cycleCount, d, descriptors, g, goroutines)
+		t.Errorf("after %d streams: %d descriptors, %d before; %d goroutines, %d before", s.cycleCount(), d, descriptors, g, goroutines)
 	}
 	if most := int64(64 << 10); i.residentKiB(t)-resident > most {
 		t.Errorf("%d KiB more than before", i.residentKiB(t)-resident)

@@ -153,6 +153,30 @@ func TestTheCookieWritesOnlyForPagesThatAreListed(t *testing.T) {
 	})
 }
 
+// A page of a stranger that opens streams in its visitor's name would leave him none for himself, though it cannot read them.
+func TestPagesOfOtherSitesDoNotEvenReadByTheCookie(t *testing.T) {
+	inWorld(t, func(w *world) {
+		cookie := "Cookie: presently=" + token("ada", map[string]any{"scope": strings.Join(scopeNames[:], " ")})
+		for _, headers := range [][]string{{"Sec-Fetch-Site: cross-site"}, {"Sec-Fetch-Site: cross-site", "Origin: https://evil.example"}, {"Sec-Fetch-Site: cross-site", "Origin: null"}} {
+			for _, op := range operations {
+				r := w.ask("", op.method, op.path, op.body, append(headers, cookie)...)
+				w.wantProblem(r, http.StatusForbidden, api.ProblemCodeOriginNotAllowed)
+			}
+			if r := w.ask("ada", "GET", "/v1/presence/me", "", headers...); r.status != http.StatusOK {
+				w.Errorf("with a token of its own: %d %s", r.status, r.body)
+			}
+		}
+		for _, headers := range [][]string{
+			nil, {"Sec-Fetch-Site: none"}, {"Sec-Fetch-Site: same-origin"}, {"Sec-Fetch-Site: same-site"}, {"Sec-Fetch-Site: cross-site", "Origin: https://app.example"},
+		} {
+			w.watch("", "user=ada", append(headers, cookie)...).started()
+			if r := w.ask("", "GET", "/v1/presence/me", "", append(headers, cookie)...); r.status != http.StatusOK {
+				w.Errorf("%v: %d %s", headers, r.status, r.body)
+			}
+		}
+	})
+}
+
 // What a page may do with our answers is said to listed pages alone.
 func TestOnlyListedPagesAreGivenAnswers(t *testing.T) {
 	inWorld(t, func(w *world) {

@@ -46,9 +46,9 @@ func (s *Server) SetPresence(w http.ResponseWriter, r *http.Request, user api.Us
 	if err == nil {
 		err = checkUser(user)
 	}
-	rooms, refused := sortOut(body.Rooms, identity(r))
-	if err == nil && len(refused) > 0 {
-		err = errRoom(refused[0])
+	rooms, _ := sortOut(body.Rooms, identity(r))
+	if err == nil {
+		err = identity(r).mayEnterAll("/rooms", body.Rooms)
 	}
 	if err != nil {
 		s.fail(w, r, err)

@@ -7,13 +7,13 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
 
 	"github.com/presently/presently/api"
+	"github.com/presently/presently/presence"
 	"github.com/presently/presently/sse"
 )
 
@@ -103,17 +103,10 @@ func (s *Server) tellLater(r *http.Request, user string) (tell func(err error, b
 	later := exchange{id: x.id, began: x.began, user: user, status: http.StatusOK, lasts: true}
 	return func(err error, bytes int64, ended string) {
 		if bug, ok := errors.AsType[*sse.PanicError](err); ok {
-			s.log.Error("panic", "value", bug.Value, "requestId", later.id, "stack", string(bug.Stack))
+			s.panics.Caught(context.Background(), presence.PanicInStream, bug.Value, "requestId", later.id, "in", string(bug.Stack))
 		}
 		later.bytes, later.ended = bytes, ended
 		s.tell(of, &later)
-	}
-}
-
-// survive keeps a bug in what is done at the end of a stream, which no handler waits for, from ending the process.
-func (s *Server) survive() {
-	if v := recover(); v != nil {
-		s.log.Error("panic", "value", v, "stack", string(debug.Stack()))
 	}
 }
 

@@ -30,6 +30,7 @@ type feed struct {
 	followers        followers
 	revoked          *revocations
 	subscriptionLane func(id string) int
+	panics           *presence.Panics
 	clock            func() time.Time // the store's
 	seen             func() time.Time // the moment up to which it has been followed
 	lost             atomic.Bool
@@ -71,6 +72,17 @@ func shownOf(e *presence.Entry) *shown {
 // Changed implements presence.Listener.
 func (f *feed) Changed(e *presence.Entry) {
 	key, memo := userKey(e.Record.User), shownOf(e)
+	told := false
+	defer func() {
+		if !told { // by a panic: all of it is to be told when the board tells of him again
+			e.Memo = &shown{related: -1}
+		}
+	}()
+	f.tell(e, key, memo)
+	told = true
+}
+
+func (f *feed) tell(e *presence.Entry, key sse.Key, memo *shown) {
 	var least presence.Version
 	if memo.related != e.Record.RelatedAt {
 		memo.related = e.Record.RelatedAt
@@ -179,6 +191,13 @@ func revOf(e *presence.Entry, view presence.View) presence.Version {
 func frameOf(view presence.View, rev, now presence.Version) *sse.Frame {
 	p := presenceOf(view, rev)
 	return &sse.Frame{Data: encode(p), Digest: digest(p), Version: int64(now)}
+}
+
+// isolate does what is for one stream of many. Where it panics, that stream is ended: its reader comes back and is told all.
+func (f *feed) isolate(s *sse.Stream, do func()) {
+	if f.panics.Try(presence.PanicInStream, func() error { do(); return nil }) != nil {
+		s.End()
+	}
 }
 
 // Lost implements presence.Listener.

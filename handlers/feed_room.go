@@ -63,7 +63,7 @@ func standingOf(e *presence.Entry, room string) standing {
 func (f *feed) Moved(g *presence.Gathering, e *presence.Entry) {
 	memo, member := shownRoomOf(g), shownOf(e)
 	before, now := member.standing, standingOf(e, g.Room)
-	*member = shown{related: e.Record.RelatedAt, standing: now}
+	*member = shown{related: e.Record.RelatedAt, standing: before}
 	if now.typing {
 		memo.typists[e.Record.User] = true
 	}
@@ -71,11 +71,14 @@ func (f *feed) Moved(g *presence.Gathering, e *presence.Entry) {
 		return
 	}
 	for v := range memo.views {
-		moved := !v.crowded && !g.Crowded && f.move(g, v, e)
-		if before.typing || now.typing || moved && len(memo.typists) > 0 {
-			f.retell(g, v)
-		}
+		f.isolate(v.stream, func() {
+			moved := !v.crowded && !g.Crowded && f.move(g, v, e)
+			if before.typing || now.typing || moved && len(memo.typists) > 0 {
+				f.retell(g, v)
+			}
+		})
 	}
+	member.standing = now // last: what panics is told again
 	if !now.typing {
 		delete(memo.typists, e.Record.User)
 	}
@@ -132,14 +135,16 @@ func summaryOf(count uint64, rev int64) []byte {
 // Counted implements presence.Listener.
 func (f *feed) Counted(g *presence.Gathering) {
 	for v := range shownRoomOf(g).views {
-		switch {
-		case g.Crowded:
-			f.recount(g, v)
-		case v.crowded:
-			f.fill(g, v)
-			v.offer(f.wholeRoom(g, v))
-			f.retell(g, v)
-		}
+		f.isolate(v.stream, func() {
+			switch {
+			case g.Crowded:
+				f.recount(g, v)
+			case v.crowded:
+				f.fill(g, v)
+				v.offer(f.wholeRoom(g, v))
+				f.retell(g, v)
+			}
+		})
 	}
 }
 

@@ -89,7 +89,7 @@ func (s *Server) follow(ctx context.Context, v *viewing, o opening, end *ending)
 	f := follower{s, v, end, o.watchList, o.version}
 	go func() {
 		defer close(done)
-		f.run(ctx, o.subscription, changed)
+		s.feed.isolate(v.stream, func() { f.run(ctx, o.subscription, changed) })
 	}()
 	return func() {
 		leave()

@@ -109,6 +109,7 @@ func nastyBodies(fields ...string) []string {
 		"", " ", "\x00", "{", "}", "[", "null", "1", `""`, "{}", "[]", "{}{}", "{}\n", "\ufeff{}", strings.Repeat("[", 9), strings.Repeat("[", 2000), strings.Repeat(`{"":`, 2000),
 		`{"":1}`, `{"\n":1}`, `{"~/":1}`, `{"a":1,"a":1}`, `{"__proto__":{}}`,
 	}
+	bodies = append(bodies, hostileBodies()...)
 	for _, field := range fields {
 		for _, value := range nastyValues {
 			bodies = append(bodies, `{"`+field+`":`+value+`}`)

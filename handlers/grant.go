@@ -10,14 +10,23 @@ import (
 // MayEnter reports whether the token grants a room.
 func (id Identity) MayEnter(room string) bool { return grants(id.Rooms, room) }
 
-// mayEnterAll refuses the first room that the token does not grant.
-func (id Identity) mayEnterAll(rooms []string) error {
-	for _, room := range rooms {
-		if !id.MayEnter(room) {
-			return errRoom(room)
+// mayEnterAll refuses the rooms that the token does not grant, and names all of them, so that whoever asks can leave them out at once. list points to where
+// they stand.
+func (id Identity) mayEnterAll(list string, rooms []string) error {
+	var refused *failure
+	for i, room := range rooms {
+		switch {
+		case id.MayEnter(room):
+		case refused == nil:
+			refused = errRoom(list+"/"+itoa(i), room)
+		default:
+			refused.fields = append(refused.fields, notGranted(list+"/"+itoa(i), room))
 		}
 	}
-	return nil
+	if refused == nil {
+		return nil // not a *failure that is nil
+	}
+	return refused
 }
 
 // grants reports whether one of the globs fits a room; nil fits all.
@@ -45,7 +54,13 @@ func fitsGlob(glob, name string) bool {
 	return false
 }
 
-// errRoom says that the token does not grant a room.
-func errRoom(room string) *failure {
-	return failf(api.ProblemCodeRoomNotGranted, "Get a token whose rooms name %s, or leave that room out.", room)
+// errRoom says that the token does not grant a room, and where in the request it is named.
+func errRoom(pointer, room string) *failure {
+	f := failf(api.ProblemCodeRoomNotGranted, "Get a token whose rooms name %s, or leave that room out.", room)
+	f.fields = []api.FieldError{notGranted(pointer, room)}
+	return f
+}
+
+func notGranted(pointer, room string) api.FieldError {
+	return api.FieldError{Pointer: pointer, Detail: "The token's rooms do not name " + room + "."}
 }

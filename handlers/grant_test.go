@@ -73,7 +73,7 @@ func TestManyStarsCostNoMoreThanTheyAreLong(t *testing.T) {
 }
 
 func TestTheRefusalOfARoomSaysWhatToDo(t *testing.T) {
-	f := errRoom("team-x")
+	f := errRoom("/room", "team-x")
 	if f.code != api.ProblemCodeRoomNotGranted || !strings.Contains(f.detail, "team-x") || !strings.Contains(f.detail, "token") {
 		t.Errorf("%+v", f)
 	}

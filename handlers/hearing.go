@@ -12,6 +12,7 @@ import (
 type hearing struct {
 	presence.Feed
 	metrics *metrics
+	panics  *presence.Panics
 
 	mu    sync.Mutex // guards what follows
 	lanes []laneHeard
@@ -27,11 +28,11 @@ type laneHeard struct {
 }
 
 // hearing makes m listen to what feed is told.
-func (m *metrics) hearing(feed presence.Feed, lanes int) presence.Feed {
+func (m *metrics) hearing(feed presence.Feed, panics *presence.Panics, lanes int) presence.Feed {
 	h := &m.heard
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.Feed, h.metrics, h.lanes = feed, m, make([]laneHeard, lanes)
+	h.Feed, h.metrics, h.panics, h.lanes = feed, m, panics, make([]laneHeard, lanes)
 	for i := range h.lanes {
 		h.lanes[i].beacon = time.Now() // as if: from now on silence counts
 	}
@@ -47,7 +48,15 @@ func (h *hearing) Changed(c presence.Change) {
 		}
 		counter.Inc()
 	}
-	h.Feed.Changed(c)
+	h.survive(c.Lane, func() { h.Feed.Changed(c) })
+}
+
+// survive keeps a panic of the feed from the store, whose goroutine tells of other lanes too, or has a write to answer. What was missed by it is read
+// again.
+func (h *hearing) survive(lane int, tell func()) {
+	if h.panics.Try(presence.PanicInListener, func() error { tell(); return nil }) != nil {
+		_ = h.panics.Try(presence.PanicInListener, func() error { h.Feed.Missed(lane); return nil })
+	}
 }
 
 // Beacon implements presence.Feed.
@@ -59,7 +68,7 @@ func (h *hearing) Beacon(b presence.Beacon) {
 	}
 	l.beacon, l.held, l.head = time.Now(), b.Held, b.Head
 	h.mu.Unlock()
-	h.Feed.Beacon(b)
+	h.survive(b.Lane, func() { h.Feed.Beacon(b) })
 }
 
 // Missed implements presence.Feed. Whoever begins to listen may have missed something too, which is no gap.

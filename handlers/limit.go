@@ -20,6 +20,7 @@ type limits struct {
 	settings  *limit // what a user says of himself, and who may see it: every change is told to all who watch
 	typing    *limit // of one user in one room
 	query     *limit // what may name many people: lists, pages, counts, new watch lists
+	room      *limit // what a user comes into: each room that he has been in is remembered for a while, though he invents it
 
 	of     map[operation]*limit
 	counts func(*limit) // is told of each refusal
@@ -35,41 +36,43 @@ func newLimits(p presence.Policy) *limits {
 		settings:  newLimit("settings", 20, time.Minute, 20),
 		typing:    newLimit("typing", 1, time.Second, 5),
 		query:     newLimit("query", 60, time.Minute, 60),
+		room:      newLimit("room", 300, time.Minute, 300),
 		counts:    func(*limit) {},
 	}
-	// Not limited: reads of one user or of one's own things, which are one read of the store and are polled by plain clients; rooms that are entered and left,
-	// which are coalesced; streams, which have a cap; what a backend does under /v1/admin, but for lists.
+	// Not limited: reads of one user or of one's own things, which are one read of the store and are polled by plain clients; rooms that are left;
+	// streams, which have a cap; what a backend does under /v1/admin, but for lists.
 	l.of = map[operation]*limit{
-		{"PUT", "/v1/presence/status"}:        l.settings,
-		{"DELETE", "/v1/presence/status"}:     l.settings,
-		{"PUT", "/v1/presence/custom"}:        l.settings,
-		{"DELETE", "/v1/presence/custom"}:     l.settings,
-		{"PUT", "/v1/presence/activity"}:      l.settings,
-		{"DELETE", "/v1/presence/activity"}:   l.settings,
-		{"PUT", "/v1/presence/privacy"}:       l.settings,
-		{"PUT", "/v1/contacts/{userId}"}:      l.settings,
-		{"DELETE", "/v1/contacts/{userId}"}:   l.settings,
-		{"PUT", "/v1/blocks/{userId}"}:        l.settings,
-		{"DELETE", "/v1/blocks/{userId}"}:     l.settings,
-		{"PUT", "/v1/rooms/{room}/typing"}:    l.typing,
-		{"POST", "/v1/rooms/{room}/typing"}:   l.typing,
-		{"DELETE", "/v1/rooms/{room}/typing"}: l.typing,
-		{"GET", "/v1/presence"}:               l.query,
-		{"POST", "/v1/presence/query"}:        l.query,
-		{"GET", "/v1/rooms/{room}/presence"}:  l.query,
-		{"GET", "/v1/rooms/{room}/count"}:     l.query,
-		{"GET", "/v1/rooms/{room}/typing"}:    l.query,
-		{"GET", "/v1/users/{userId}/rooms"}:   l.query,
-		{"POST", "/v1/subscriptions"}:         l.query,
-		{"GET", "/v1/stats"}:                  l.query,
-		{"GET", "/v1/admin/online"}:           l.query,
+		{"PUT", "/v1/presence/status"}:         l.settings,
+		{"DELETE", "/v1/presence/status"}:      l.settings,
+		{"PUT", "/v1/presence/custom"}:         l.settings,
+		{"DELETE", "/v1/presence/custom"}:      l.settings,
+		{"PUT", "/v1/presence/activity"}:       l.settings,
+		{"DELETE", "/v1/presence/activity"}:    l.settings,
+		{"PUT", "/v1/presence/privacy"}:        l.settings,
+		{"PUT", "/v1/contacts/{userId}"}:       l.settings,
+		{"DELETE", "/v1/contacts/{userId}"}:    l.settings,
+		{"PUT", "/v1/blocks/{userId}"}:         l.settings,
+		{"DELETE", "/v1/blocks/{userId}"}:      l.settings,
+		{"PUT", "/v1/rooms/{room}/typing"}:     l.typing,
+		{"POST", "/v1/rooms/{room}/typing"}:    l.typing,
+		{"DELETE", "/v1/rooms/{room}/typing"}:  l.typing,
+		{"PUT", "/v1/rooms/{room}/members/me"}: l.room,
+		{"GET", "/v1/presence"}:                l.query,
+		{"POST", "/v1/presence/query"}:         l.query,
+		{"GET", "/v1/rooms/{room}/presence"}:   l.query,
+		{"GET", "/v1/rooms/{room}/count"}:      l.query,
+		{"GET", "/v1/rooms/{room}/typing"}:     l.query,
+		{"GET", "/v1/users/{userId}/rooms"}:    l.query,
+		{"POST", "/v1/subscriptions"}:          l.query,
+		{"GET", "/v1/stats"}:                   l.query,
+		{"GET", "/v1/admin/online"}:            l.query,
 	}
 	return l
 }
 
 // all are the limits, in the order in which they are documented.
 func (l *limits) all() []*limit {
-	return []*limit{l.heartbeat, l.newcomer, l.settings, l.typing, l.query}
+	return []*limit{l.heartbeat, l.newcomer, l.settings, l.typing, l.query, l.room}
 }
 
 // limited holds the operations to their rates. It comes after [Server.authorize]: a token's user is who has the bucket, and who has no token is refused for that.

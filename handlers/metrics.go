@@ -140,6 +140,11 @@ func (m *metrics) watchServer(f promauto.Factory, s *Server) {
 	gauge := func(name, help string, read func() float64) {
 		f.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read)
 	}
+	for _, where := range presence.Places() {
+		f.NewCounterFunc(prometheus.CounterOpts{
+			Name: "presently_panics_total", Help: "Bugs that were kept from ending the process, by where that was.", ConstLabels: prometheus.Labels{"where": string(where)},
+		}, func() float64 { return float64(s.panics.Counts()[where]) })
+	}
 	gauge("presently_streams", "Streams that are open here.", func() float64 { return float64(s.hub.Len()) })
 	gauge("presently_stream_pending", "Things that wait to be written, over all mailboxes.", func() float64 {
 		sum, _ := pending(s.hub)

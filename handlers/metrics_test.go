@@ -252,7 +252,7 @@ func TestHowWellTheStoreIsHeardIsMeasured(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, newStore())
 		m := w.server.metrics
-		feed := m.hearing(silent{}, 2)
+		feed := m.hearing(silent{}, w.server.panics, 2)
 		beacons := func(epoch int64, held presence.Version) {
 			for lane := range 2 {
 				feed.Beacon(presence.Beacon{Lane: lane, Head: presence.Head{Epoch: epoch}, Now: 1, Held: held})

@@ -140,7 +140,8 @@ func (s *Server) followRevocations(ctx context.Context) {
 			return
 		case <-s.revoked.again:
 		}
-		if err := s.readRevocations(ctx); err != nil && ctx.Err() == nil {
+		err := s.panics.Try(presence.PanicInTask, func() error { return s.readRevocations(ctx) })
+		if err != nil && ctx.Err() == nil {
 			s.log.DebugContext(ctx, "revocations not followed", "error", err)
 			time.AfterFunc(readAgainAfter, func() { nudge(s.revoked.again) })
 		}
@@ -150,7 +151,9 @@ func (s *Server) followRevocations(ctx context.Context) {
 // stands refuses what was revoked. Nothing is believed before it is known what is not to be.
 func (s *Server) stands(ctx context.Context, user string, issued time.Time) error {
 	if !s.revoked.isRead() {
-		read := s.revoked.reading.DoChan("", func() (any, error) { return nil, s.readRevocations(context.WithoutCancel(ctx)) })
+		read := s.revoked.reading.DoChan("", func() (any, error) { // whose panic would end the process
+			return nil, s.panics.Try(presence.PanicInRead, func() error { return s.readRevocations(context.WithoutCancel(ctx)) })
+		})
 		select {
 		case r := <-read:
 			if r.Err != nil {

@@ -85,7 +85,7 @@ func mayEnter(r *http.Request, room string) error {
 		return err
 	}
 	if !identity(r).MayEnter(room) {
-		return errRoom(room)
+		return errRoom("/room", room)
 	}
 	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -39,6 +38,7 @@ type Options struct {
 	Home     http.Handler
 	Log      *slog.Logger
 
+	Panics   *presence.Panics                     // which the store has too; nil: one of its own
 	Rates    bool                                 // off switches off rates, never caps
 	Registry prometheus.Registerer                // where what is measured is registered; nil: nowhere
 	Metrics  http.Handler                         // of /metrics; nil: it is not served here
@@ -58,6 +58,7 @@ type Server struct {
 	metrics  *metrics
 	revoked  *revocations
 	sealer   sealer
+	panics   *presence.Panics
 	log      *slog.Logger
 	router   http.Handler
 	fixed    map[string]string // paths beneath /v1/presence/ that are no user, and the methods that they have
@@ -69,13 +70,18 @@ var _ api.ServerInterface = (*Server)(nil)
 
 // New makes a server. Streams live only while Run runs.
 func New(opts Options) *Server {
-	s := &Server{opts: opts, tracker: opts.Tracker, hub: sse.NewHub(kinds), pool: sse.NewPool(), log: opts.Log, leaving: make(chan struct{})}
+	s := &Server{opts: opts, tracker: opts.Tracker, hub: sse.NewHub(kinds), pool: sse.NewPool(), panics: opts.Panics, log: opts.Log, leaving: make(chan struct{})}
+	if s.panics == nil {
+		s.panics = presence.NewPanics(opts.Log)
+	}
+	s.hub.Panicked = func(value any) { s.panics.Caught(context.Background(), presence.PanicInStream, value) }
 	s.streams.open = map[string]int{}
 	s.revoked = newRevocations()
 	s.sealer.secret = opts.Tracker.Secret
 	s.feed = &feed{hub: s.hub, followers: followers{of: map[string]map[chan struct{}]bool{}}, subscriptionLane: opts.Tracker.SubscriptionLane}
 	s.board = presence.NewBoard(opts.Tracker.Store, s.feed)
-	s.feed.clock, s.feed.seen, s.feed.revoked = s.board.Clock, s.seen, s.revoked
+	s.board.Panics = s.panics
+	s.feed.clock, s.feed.seen, s.feed.revoked, s.feed.panics = s.board.Clock, s.seen, s.revoked, s.panics
 	s.metrics = newMetrics(opts.Registry, s)
 	if opts.Rates {
 		s.limits = newLimits(opts.Tracker.Policy)
@@ -97,17 +103,21 @@ func (s *Server) seen() time.Time {
 // Run keeps the board in step with the store until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.tracker.Run(ctx, s.metrics.hearing(s.board, s.tracker.Lanes())) })
-	g.Go(func() error { return s.board.Run(ctx) })
-	g.Go(func() error {
+	keep := func(where presence.Place, run func() error) {
+		g.Go(func() error { return s.panics.Keep(ctx, where, run) })
+	}
+	heard := s.metrics.hearing(s.board, s.panics, s.tracker.Lanes())
+	keep(presence.PanicInStore, func() error { return s.tracker.Run(ctx, heard) })
+	keep(presence.PanicInTask, func() error { return s.board.Run(ctx) })
+	g.Go(func() error { // which keeps what panics in a stream to that stream
 		s.pool.Run(ctx)
 		return nil
 	})
-	g.Go(func() error {
+	keep(presence.PanicInTask, func() error {
 		s.reportStreams(ctx)
 		return nil
 	})
-	g.Go(func() error {
+	keep(presence.PanicInTask, func() error {
 		s.followRevocations(ctx)
 		return nil
 	})
@@ -299,7 +309,7 @@ func (s *Server) recoverer(next http.Handler) http.Handler {
 			if v == http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
 				panic(v)
 			}
-			s.log.ErrorContext(r.Context(), "panic", "value", v, "requestId", requestID(r.Context()), "stack", string(debug.Stack()))
+			s.panics.Caught(r.Context(), presence.PanicInRequest, v, "requestId", requestID(r.Context()))
 			if w.Header().Get("Content-Type") == "text/event-stream" {
 				panic(http.ErrAbortHandler) // the stream has begun: its reader is told by its being cut
 			}
@@ -351,14 +361,15 @@ func errScope(needed string) *failure {
 	return &failure{code: api.ProblemCodeInsufficientScope, detail: "Get a token with the scope " + needed + ".", scope: needed}
 }
 
-// mayUseCookie tells whether a request that a browser may have sent by itself, with the cookie, comes from a page that may do that. Reading is harmless:
-// without CORS the page does not get to see the answer.
+// mayUseCookie tells whether a request that a browser may have sent by itself, with the cookie, comes from a page that may do that. Without CORS a page does
+// not get to see the answer to what it reads; but how long it took shows, and streams that a page of a stranger opens would be those that the user's own
+// are then too many of. So what a browser says is from another site may not read by the cookie either.
 func (s *Server) mayUseCookie(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
-		return true
+		return r.Header.Get("Sec-Fetch-Site") != "cross-site" || slices.Contains(s.opts.Origins, origin)
 	}
-	origin := r.Header.Get("Origin")
 	scheme := "http://"
 	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
 		scheme = "https://"

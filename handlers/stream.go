@@ -47,6 +47,7 @@ func (s *Server) OpenStream(w http.ResponseWriter, r *http.Request, params api.O
 		s.fail(w, r, &failure{code: api.ProblemCodeTooManyStreams, detail: "Close a stream first; those that are open stay.", after: closeFirst})
 		return
 	}
+	sse.LimitBuffer(r.Context())
 	if err := s.stream(w, r, o, leave); err != nil {
 		s.fail(w, r, err)
 	}
@@ -89,7 +90,7 @@ func (s *Server) openingOf(r *http.Request, params api.OpenStreamParams) (openin
 	if len(o.users)+len(o.rooms) == 0 {
 		return opening{}, invalid("/user", "name at least one user or room to watch, as ?user= or ?room=")
 	}
-	return o, who.mayEnterAll(o.rooms)
+	return o, who.mayEnterAll("/room", o.rooms)
 }
 
 // lastEventID is the id to go on from; the header wins.
@@ -151,9 +152,10 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening, leave
 	tell := s.tellLater(r, o.user)
 	handedOn = true
 	s.pool.Serve(v.stream, w, r, func(err error) {
-		defer s.survive()
-		defer atEnd.run()
-		tell(err, v.stream.Written(), s.metrics.closes(v.stream, err))
+		s.feed.isolate(v.stream, func() {
+			defer atEnd.run()
+			tell(err, v.stream.Written(), s.metrics.closes(v.stream, err))
+		})
 	})
 	return nil
 }
@@ -279,7 +281,7 @@ func retryDelay() time.Duration { return 2*time.Second + rand.N(3*time.Second) }
 // endInTime sees to it that a stream ends before its token does, and not later than its age allows.
 func (s *Server) endInTime(stream *sse.Stream, tokenEnds time.Time) *ending {
 	e := &ending{stream: stream, oldest: time.Now().Add(jitter(s.opts.StreamMaxAge, maxAgeJitter))}
-	e.timer = time.AfterFunc(time.Hour, e.look)
+	e.timer = time.AfterFunc(time.Hour, func() { s.feed.isolate(stream, e.look) })
 	e.set(tokenEnds)
 	return e
 }

@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -16,6 +17,7 @@ import (
 	"github.com/presently/presently/api"
 	"github.com/presently/presently/presence"
 	"github.com/presently/presently/presence/memstore"
+	"github.com/presently/presently/sse"
 )
 
 var errStoreAway = fmt.Errorf("test: %w", presence.ErrUnavailable)
@@ -418,4 +420,28 @@ func goroutines() (int, []byte) {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	return strings.Count(string(stacks), ", synctest bubble "), stacks
+}
+
+// narrow is a connection that notes how large the kernel's buffer is to be.
+type narrow struct {
+	net.Conn
+	bytes int
+}
+
+func (n *narrow) SetWriteBuffer(bytes int) error { n.bytes = bytes; return nil }
+
+func TestAStreamLimitsWhatTheKernelKeepsForItsReader(t *testing.T) {
+	inWorld(t, func(w *world) {
+		for path, want := range map[string]int{"/v1/stream?user=bob": 32 << 10, "/v1/presence/bob": 0} {
+			c := &narrow{}
+			ctx, cancel := context.WithTimeout(sse.WithConn(w.Context(), c), time.Second)
+			req := httptest.NewRequestWithContext(ctx, "GET", path, nil)
+			req.Header.Set("Authorization", "Bearer "+token("ada", nil))
+			w.server.ServeHTTP(httptest.NewRecorder(), req)
+			cancel()
+			if c.bytes != want {
+				w.Errorf("%s: a buffer of %d bytes is asked for, want %d", path, c.bytes, want)
+			}
+		}
+	})
 }

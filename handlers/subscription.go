@@ -50,12 +50,12 @@ func (s *Server) subscribe(ctx context.Context, who Identity, wanted api.Subscri
 	if len(sub.Users)+len(sub.Rooms) == 0 {
 		return sub, invalid("", "name at least one user or room to watch")
 	}
-	err := who.mayEnterAll(sub.Rooms)
+	err := who.mayEnterAll("/rooms", wanted.Rooms)
 	if err == nil {
 		sub.Ticket, err = s.newTicket(ctx, sub.ID)
 	}
 	if err == nil {
-		sub.Version, err = s.tracker.PutSubscription(ctx, sub)
+		sub, err = s.tracker.Subscribe(ctx, sub, s.board.Clock())
 	}
 	return sub, err
 }
@@ -80,7 +80,7 @@ func (s *Server) ChangeSubscription(w http.ResponseWriter, r *http.Request, id a
 
 // changed is a subscription after a change, for which who stands.
 func changed(sub presence.Subscription, c api.SubscriptionChange, who Identity) (presence.Subscription, error) {
-	if err := who.mayEnterAll(c.AddRooms); err != nil {
+	if err := who.mayEnterAll("/addRooms", c.AddRooms); err != nil {
 		return sub, err
 	}
 	for _, room := range c.AddRooms {
@@ -110,8 +110,7 @@ func tooMany(pointer string, n, most int) error {
 // EndSubscription implements DELETE /v1/subscriptions/{id}.
 func (s *Server) EndSubscription(w http.ResponseWriter, r *http.Request, id api.SubscriptionIDInPath) {
 	_, err := s.amendSubscription(r, id, func(sub presence.Subscription) (presence.Subscription, error) {
-		// Nothing remains but that there was one, and that for a while from now.
-		return presence.Subscription{ID: sub.ID, User: sub.User, Ended: true, Expires: s.board.Clock().Truncate(time.Millisecond), Version: sub.Version}, nil
+		return sub.EndedAt(s.board.Clock()), nil
 	})
 	if err != nil {
 		s.fail(w, r, err)
@@ -127,7 +126,7 @@ func (s *Server) RenewSubscription(w http.ResponseWriter, r *http.Request, id ap
 		if end := endOf(who); end.After(sub.Expires) { // of two that were sent at once, the later one stays
 			sub.Grants, sub.Issued, sub.Expires = who.Rooms, issueOf(who), end
 		}
-		return sub, who.mayEnterAll(sub.Rooms)
+		return sub, who.mayEnterAll("/rooms", sub.Rooms)
 	})
 	s.answerSubscription(w, r, http.StatusOK, sub, err)
 }

@@ -120,6 +120,15 @@ func TestASubscriptionThatCannotBeIsRefused(t *testing.T) {
 	})
 }
 
+// pointers are where a problem says that something is at fault.
+func pointers(p api.Problem) string {
+	var all []string
+	for _, field := range p.Errors {
+		all = append(all, field.Pointer)
+	}
+	return strings.Join(all, " ")
+}
+
 func TestOnlyRoomsThatTheTokenGrantsAreWatched(t *testing.T) {
 	inWorld(t, func(w *world) {
 		team := holding("ada", time.Hour, "team-*", "lobby")
@@ -127,8 +136,13 @@ func TestOnlyRoomsThatTheTokenGrantsAreWatched(t *testing.T) {
 		w.wantProblem(w.ask("", "POST", "/v1/subscriptions", `{"rooms":["lobby"]}`, holding("ada", time.Hour)), http.StatusForbidden, api.ProblemCodeRoomNotGranted)
 		sub := w.subscribe("", `{"users":["ben"],"rooms":["team-docs","lobby"]}`, team)
 		p := w.wantProblem(w.onSubscription("", "PATCH", sub.ID, "", `{"addUsers":["cyd"],"removeUsers":["ben"],"addRooms":["team-x","board"],"mode":"quiet"}`, team), http.StatusForbidden, api.ProblemCodeRoomNotGranted)
-		if !strings.Contains(p.Detail, "board") {
-			w.Errorf("which room? %q", p.Detail)
+		if !strings.Contains(p.Detail, "board") || pointers(p) != "/addRooms/1" {
+			w.Errorf("which room? %q, %+v", p.Detail, p.Errors)
+		}
+		// All that are not granted are named, so that the rest can be had at once.
+		p = w.wantProblem(w.ask("", "POST", "/v1/subscriptions", `{"rooms":["lobby","board","lobby","attic"]}`, team), http.StatusForbidden, api.ProblemCodeRoomNotGranted)
+		if pointers(p) != "/rooms/1 /rooms/3" {
+			w.Errorf("which rooms? %+v", p.Errors)
 		}
 		w.wantWatched("ada", sub.ID, "ben", "team-docs lobby", api.SubscriptionModeLive)
 		// Who may no longer enter a room may still watch it no longer.
@@ -313,7 +327,9 @@ func TestRenewingLengthensASubscriptionUnderTheFreshToken(t *testing.T) {
 			w.Errorf("a token that ends earlier has shortened it: %+v, was %+v", again, got)
 		}
 		// The fresh token must grant all that is watched.
-		w.wantProblem(renew(holding("ada", time.Hour, "team-*")), http.StatusForbidden, api.ProblemCodeRoomNotGranted)
+		if p := w.wantProblem(renew(holding("ada", time.Hour, "team-*")), http.StatusForbidden, api.ProblemCodeRoomNotGranted); pointers(p) != "/rooms/0" {
+			w.Errorf("which room? %+v", p.Errors)
+		}
 		if after := as[api.Subscription](w, w.onSubscription("ada", "GET", sub.ID, "", ""), http.StatusOK); after.ExpiresAt != got.ExpiresAt {
 			w.Errorf("a refused renewal has changed it: %+v", after)
 		}
@@ -379,6 +395,33 @@ func TestLittleIsKeptOfWhatHasEndedAndNotForLong(t *testing.T) {
 }
 
 // Whether somebody else has such a subscription, or had one, cannot be told.
+// A page that crashes leaves its subscription behind. However many do, their user is never locked out, and what he makes the store keep is bounded.
+func TestOfTooManySubscriptionsTheOldestEnds(t *testing.T) {
+	inWorld(t, func(w *world) {
+		first := w.subscribe("ada", `{"users":["ben"]}`)
+		stream := w.follow(first)
+		stream.started()
+		other := w.subscribe("ben", `{"users":["ada"]}`)
+		second := w.subscribe("ada", `{"users":["ben"]}`)
+		for range 98 {
+			w.subscribe("ada", `{"users":["ben"]}`)
+		}
+		if r := w.onSubscription("ada", "GET", first.ID, "", ""); r.status != http.StatusOK {
+			w.Errorf("of a hundred the first is gone: %d %s", r.status, r.body)
+		}
+		w.subscribe("ada", `{"users":["ben"]}`)
+		w.wantProblem(w.onSubscription("ada", "GET", first.ID, "", ""), http.StatusGone, api.ProblemCodeSubscriptionGone)
+		if p := decodeEvent[api.Problem](stream, stream.next("problem")); p.Code != api.ProblemCodeSubscriptionGone {
+			w.Errorf("its stream ends with %s", p.Code)
+		}
+		for _, sub := range []struct{ user, id string }{{"ada", second.ID}, {"ben", other.ID}} {
+			if r := w.onSubscription(sub.user, "GET", sub.id, "", ""); r.status != http.StatusOK {
+				w.Errorf("%s's is gone too: %d %s", sub.user, r.status, r.body)
+			}
+		}
+	})
+}
+
 func TestAnothersSubscriptionLooksLikeAnUnknownOne(t *testing.T) {
 	inWorld(t, func(w *world) {
 		live := w.subscribe("ada", `{"users":["ben"]}`).ID

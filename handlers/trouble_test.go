@@ -97,6 +97,13 @@ func (m *moody) PutSubscription(ctx context.Context, sub presence.Subscription) 
 	return m.Store.PutSubscription(ctx, sub)
 }
 
+func (m *moody) Revocations(ctx context.Context) ([]presence.Revocation, error) {
+	if err := m.try(); err != nil {
+		return nil, err
+	}
+	return m.Store.Revocations(ctx)
+}
+
 func (m *moody) Room(ctx context.Context, q presence.RoomQuery) (presence.RoomIndex, error) {
 	if err := m.try(); err != nil {
 		return presence.RoomIndex{}, err
@@ -269,6 +276,116 @@ func TestAPanicEndsItsOwnStreamAndNoOther(t *testing.T) {
 		w.beat("bea", "session-1", "")
 		if p := other.presence(); p.Status != api.StatusOnline {
 			w.Errorf("%+v", p)
+		}
+	})
+}
+
+// What runs for everybody meets the panic: it goes on, and nobody is left with what he had.
+func TestAPanicWhereAllIsReadAgainEndsNothing(t *testing.T) {
+	inMoodyWorld(t, func(w *world, m *moody) {
+		s, room := w.watch("bob", "user=ada"), w.watch("eve", "room=lobby")
+		s.started()
+		room.started()
+		m.mood(func() error { panic("in the store") })
+		w.server.board.Missed(0)
+		time.Sleep(time.Second)
+		m.Store.Beat(w.Context(), presence.Beat{User: "ada", Session: "session-1", State: presence.Busy, TTL: worldPolicy.TTL, MaxLive: 1, Rooms: &[]string{"lobby"}}) //nolint:errcheck // cannot fail
+		time.Sleep(time.Second)
+		m.mood(nil)
+		time.Sleep(10 * time.Second)
+		if p := s.presence(); p.Status != api.StatusBusy {
+			w.Errorf("%+v", p)
+		}
+		if e := decodeEvent[api.RoomEvent](room, room.next("room")); e.Count != 1 {
+			w.Errorf("%+v", e)
+		}
+		if got := w.metrics()[`presently_panics_total{where="read"}`]; got < 2 {
+			w.Errorf("%v panics in reads are counted", got)
+		}
+	})
+}
+
+func TestAPanicWhereASubscriptionIsFollowedEndsItsStreamAlone(t *testing.T) {
+	inMoodyWorld(t, func(w *world, m *moody) {
+		sub := w.subscribe("cat", `{"users":["ada"]}`)
+		s, other := w.follow(sub), w.watch("bob", "user=ada")
+		s.started()
+		other.started()
+		synctest.Wait()
+		m.mood(func() error { panic("in the store") })
+		w.server.feed.Subscribed(sub.ID)
+		synctest.Wait()
+		m.mood(nil)
+		if got := w.server.hub.Len(); got != 1 {
+			w.Errorf("%d streams are open, want the other alone", got)
+		}
+		w.beat("ada", "session-1", "")
+		if p := other.presence(); p.Status != api.StatusOnline {
+			w.Errorf("%+v", p)
+		}
+	})
+}
+
+func TestAPanicWhereRevocationsAreReadIsAnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &moody{Store: newStore()}
+		w := newWorld(t, m)
+		m.mood(func() error { panic("in the store") })
+		w.wantProblem(w.ask("ada", "GET", "/v1/presence/me", ""), http.StatusInternalServerError, api.ProblemCodeInternal)
+		m.mood(nil)
+		if p := w.see("bob", "ada"); p.Status != api.StatusOffline {
+			w.Errorf("%+v", p)
+		}
+	})
+}
+
+// One stream's view of a room is broken: it ends, and the others hear who comes.
+func TestAPanicWhereARoomIsToldEndsOneStream(t *testing.T) {
+	inMoodyWorld(t, func(w *world, _ *moody) {
+		for _, reader := range []string{"bob", "cat", "dan"} {
+			w.watch(reader, "room=lobby").started()
+		}
+		eve := w.watch("eve", "room=lobby")
+		eve.started()
+		w.server.board.InRoom("lobby", func(g *presence.Gathering) {
+			for v := range shownRoomOf(g).views {
+				if v.reader != "eve" {
+					v.members = nil
+				}
+			}
+		})
+		w.enter("ada", "session-1", "lobby")
+		if e := decodeEvent[api.RoomEvent](eve, eve.next("room")); e.Count != 1 {
+			w.Errorf("%+v", e)
+		}
+		synctest.Wait()
+		if got := w.server.hub.Len(); got != 1 {
+			w.Errorf("%d streams are open, want eve's alone", got)
+		}
+		if got := w.metrics()[`presently_panics_total{where="stream"}`]; got != 3 {
+			w.Errorf("%v panics are counted, want 3", got)
+		}
+	})
+}
+
+// startledFeed panics at everything but what it has missed.
+type startledFeed struct {
+	silent
+	missed []int
+}
+
+func (f *startledFeed) Changed(presence.Change) { panic("at a change") }
+func (f *startledFeed) Beacon(presence.Beacon)  { panic("at a beacon") }
+func (f *startledFeed) Missed(lane int)         { f.missed = append(f.missed, lane) }
+
+func TestAStoreNeverMeetsThePanicOfItsFeed(t *testing.T) {
+	inStillWorld(t, func(w *world) {
+		feed := &startledFeed{}
+		heard := w.server.metrics.hearing(feed, w.server.panics, 2)
+		heard.Changed(presence.Change{Lane: 1, User: "ada"})
+		heard.Beacon(presence.Beacon{Lane: 0})
+		if got := fmt.Sprint(feed.missed); got != "[1 0]" {
+			w.Errorf("lanes %s are read again, want 1 and 0", got)
 		}
 	})
 }

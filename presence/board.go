@@ -3,8 +3,10 @@ package presence
 import (
 	"container/heap"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +18,7 @@ const (
 	pendingLimit = 256              // changes kept for a record that is being read; past it, it is read again
 	catchUp      = 2 * time.Second  // how long Watch waits for a lane before it reads for itself
 	retryAfter   = 250 * time.Millisecond
+	skippedAfter = 5 * time.Second // until what has panicked is tried again that others need not wait for
 	never        = Version(1<<63 - 1)
 )
 
@@ -71,16 +74,23 @@ type Entry struct {
 	whole    uint64   // how much of what the lane has missed is in Record; less than all: no later change tells how he is
 	pending  []Change // heard while the record was being read, or not whole
 	again    bool     // too much was heard: the record must be read again
+	failed   bool     // the last telling of it has panicked
 }
 
 // Board keeps the records of watched users in memory, in step with the store whose Feed it is. A record is read once and then
 // changed by what the lane tells, so that any number of streams watch a user at the price of one.
+//
+// A panic of its source or its listener costs what it was about, and nothing else: no lock stays held, nobody waits for what will not come, and
+// what the listener may have missed is told anew, once.
 type Board struct {
+	Panics *Panics // of source and listener; set before the board is used
+
 	source   Source
 	listener Listener
 	lanes    []boardLane
 	fence    fence[[]Head]
 	work     chan struct{} // one token: some lane is to be read again
+	skipped  atomic.Bool   // some lane was read again but for users or rooms that panicked
 	rooms    gatherings
 
 	unheard   atomic.Int32  // lanes that have not been heard of yet
@@ -113,6 +123,7 @@ type boardLane struct {
 	expiries expiries
 	missed   uint64        // how often changes may have been lost
 	fresh    uint64        // how many of these times have been made good by reading again
+	failed   bool          // the last telling of what was missed has panicked
 	moved    chan struct{} // closed when the lane gets on; nil: nobody waits for that
 
 	// For beaconTime, which would wait for all who watch while a change is told.
@@ -136,12 +147,16 @@ func NewBoard(source Source, listener Listener) *Board {
 		b.lanes[i].entries = map[string]*Entry{}
 	}
 	b.rooms = newGatherings()
-	b.fence.read = func(ctx context.Context) ([]Head, error) {
+	b.fence.read = func(ctx context.Context) (heads []Head, err error) {
 		all := make([]int, len(b.lanes))
 		for i := range all {
 			all[i] = i
 		}
-		return source.Heads(ctx, all)
+		err = b.Panics.Try(PanicInRead, func() error {
+			heads, err = source.Heads(ctx, all)
+			return err
+		})
+		return heads, err
 	}
 	return b
 }
@@ -150,20 +165,30 @@ func NewBoard(source Source, listener Listener) *Board {
 // reflects every write acknowledged before Watch began, and so that no later change is missed: whoever subscribes
 // within attach hears everything that comes after what attach was shown.
 //
-// On an error nothing is watched, though attach may have been called.
+// On an error, or when attach panics, nothing is watched, though attach may have been called.
 func (b *Board) Watch(ctx context.Context, users []string, attach func(*Entry)) error {
 	if err := b.keep(ctx, users, b.await); err != nil {
 		return fmt.Errorf("watch: %w", err)
 	}
+	watched := false
+	defer func() {
+		if !watched {
+			b.Unwatch(users)
+		}
+	}()
 	for _, u := range users {
-		l := b.lane(u)
-		l.mu.Lock()
-		e := l.entries[u]
-		l.view(e)
-		attach(e)
-		l.mu.Unlock()
+		b.lane(u).show(u, attach)
 	}
+	watched = true
 	return nil
+}
+
+func (l *boardLane) show(user string, attach func(*Entry)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entries[user]
+	l.view(e)
+	attach(e)
 }
 
 // keep adds a watcher to each of the users, and reads the records of those who have none yet. What is to be done about the others is for await.
@@ -380,20 +405,72 @@ func (b *Board) load(ctx context.Context, entries []*Entry) error {
 	for i, e := range entries {
 		users[i] = e.user
 	}
+	load := func(some []string) error { return b.loadThese(ctx, some) }
+	err := load(users)
+	if errors.Is(err, ErrPanicked) && len(users) > 1 {
+		err = b.inOnes(users, load)
+	}
+	if err != nil {
+		b.abandon(entries, err)
+	}
+	return err
+}
+
+func (b *Board) loadThese(ctx context.Context, users []string) error {
 	for len(users) > 0 {
-		records, err := b.source.Lookup(ctx, "", users)
+		records, err := b.lookup(ctx, users)
 		if err != nil {
-			b.abandon(entries, err)
 			return err
 		}
-		users = users[:0]
+		var again []string
 		for _, r := range records {
 			if !b.settle(r) {
-				users = append(users, r.User)
+				again = append(again, r.User)
 			}
 		}
+		users = again
 	}
 	return nil
+}
+
+// lookup reads records of the source.
+func (b *Board) lookup(ctx context.Context, users []string) (records []Record, err error) {
+	err = b.Panics.Try(PanicInRead, func() error {
+		records, err = b.source.Lookup(ctx, "", users)
+		return err
+	})
+	return records, err
+}
+
+// inChunks does something for users, some at a time. What panics for several is done for each alone, so that it fails for those only who are the cause:
+// others come to their own. What fails in another way ends it.
+func (b *Board) inChunks(users []string, do func(some []string) error) (panicked error) {
+	for some := range slices.Chunk(users, readAtOnce) {
+		err := do(some)
+		if errors.Is(err, ErrPanicked) && len(some) > 1 {
+			err = b.inOnes(some, do)
+		}
+		switch {
+		case errors.Is(err, ErrPanicked):
+			panicked = err
+		case err != nil:
+			return err
+		}
+	}
+	return panicked
+}
+
+func (b *Board) inOnes(users []string, do func(some []string) error) (panicked error) {
+	for i := range users {
+		err := do(users[i : i+1])
+		switch {
+		case errors.Is(err, ErrPanicked):
+			panicked = err
+		case err != nil:
+			return err
+		}
+	}
+	return panicked
 }
 
 // settle gives an entry the record that was read for it, and reports false where it must be read once more.
@@ -417,10 +494,12 @@ func (b *Board) settle(r Record) bool {
 		r = r.Apply(c)
 	}
 	e.Record, e.sure, e.pending, e.loaded, e.whole = r, r.AsOf, nil, true, l.missed
-	l.view(e)
-	l.expect(e)
-	b.gather(l, e)
 	close(e.ready)
+	b.isolate(l, e, func() {
+		l.view(e)
+		l.expect(e)
+		b.gather(l, e)
+	})
 	return true
 }
 
@@ -508,12 +587,8 @@ func (b *Board) Changed(c Change) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b.move(l, c.Head, c.Version)
-	if c.Subscription != "" {
-		b.listener.Subscribed(c.Subscription)
-		return
-	}
-	if c.Revocation.User != "" {
-		b.listener.Revoked(c.Revocation)
+	if c.Subscription != "" || c.Revocation.User != "" {
+		b.note(l, c)
 		return
 	}
 	e := l.entries[c.User]
@@ -533,6 +608,22 @@ func (b *Board) Changed(c Change) {
 	e.Record = e.Record.Apply(c)
 	e.sure = e.Record.AsOf
 	b.tell(l, e)
+}
+
+// note tells the listener of a change that is not one of a user. Should that panic, the lane is read again, with which the listener hears that it
+// may have missed some.
+func (b *Board) note(l *boardLane, c Change) {
+	err := b.Panics.Try(PanicInListener, func() error {
+		if c.Subscription != "" {
+			b.listener.Subscribed(c.Subscription)
+		} else {
+			b.listener.Revoked(c.Revocation)
+		}
+		return nil
+	})
+	if err != nil {
+		b.readAgain(l)
+	}
 }
 
 func (e *Entry) hear(c Change) {
@@ -576,10 +667,28 @@ func (b *Board) Beacon(n Beacon) {
 
 // tell tells the listener of an entry that is to be viewed anew.
 func (b *Board) tell(l *boardLane, e *Entry) {
-	l.view(e)
-	l.expect(e)
-	b.gather(l, e) // first, so that whoever sees him leave is not told besides what he does elsewhere
-	b.listener.Changed(e)
+	b.isolate(l, e, func() {
+		l.view(e)
+		l.expect(e)
+		b.gather(l, e) // first, so that whoever sees him leave is not told besides what he does elsewhere
+		b.listener.Changed(e)
+	})
+}
+
+// isolate calls f, which is about one entry. Should it panic, the lane is read again, so that all is told anew that may not have been; should it panic
+// then too, others are not to wait for this one, who is told of when he changes next. The lane's lock is held.
+func (b *Board) isolate(l *boardLane, e *Entry, f func()) {
+	if b.Panics.Try(PanicInListener, func() error { f(); return nil }) == nil {
+		e.failed = false
+		return
+	}
+	if e.place >= 0 && e.expires <= l.beacon {
+		heap.Remove(&l.expiries, e.place) // else it would be the next again, for ever
+	}
+	if !e.failed {
+		e.failed = true
+		b.readAgain(l)
+	}
 }
 
 // move notes how far the lane has come and what time it is there.
@@ -655,7 +764,7 @@ func (b *Board) Lost() {
 	b.found = false
 	if !b.lost {
 		b.lost = true
-		b.listener.Lost()
+		_ = b.Panics.Try(PanicInListener, func() error { b.listener.Lost(); return nil }) // it hears of Found in any case
 	}
 }
 
@@ -672,31 +781,80 @@ func (b *Board) Run(ctx context.Context) error {
 	var rooms sync.WaitGroup
 	rooms.Go(func() { b.runRooms(ctx) })
 	defer rooms.Wait()
+	var skipped <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-skipped:
+			skipped = nil
+			b.readSkipped(ctx)
 		case <-b.work:
-		}
-		for !b.readStale(ctx) {
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-time.After(retryAfter):
+			for !b.catchUpStale(ctx) {
+				select {
+				case <-ctx.Done():
+					return nil
+				case <-time.After(retryAfter):
+				}
 			}
 		}
-		b.tellFound()
+		if b.skipped.Swap(false) {
+			skipped = time.After(skippedAfter)
+		}
 	}
 }
 
-// tellFound tells the listener that the store is found, unless more was missed since the lanes were read again: then Run has been woken.
-func (b *Board) tellFound() {
+// readSkipped tries again what nobody has waited for, because reading it has panicked.
+func (b *Board) readSkipped(ctx context.Context) {
+	err := b.Panics.Try(PanicInTask, func() error {
+		return errors.Join(b.reread(ctx, b.skippedUsers()), b.regatherAll(ctx, b.skippedRooms()))
+	})
+	if err != nil {
+		b.skipped.Store(true)
+	}
+}
+
+// skippedUsers are those whose lane has been read again without them.
+func (b *Board) skippedUsers() (users []string) {
+	for i := range b.lanes {
+		l := &b.lanes[i]
+		l.mu.Lock()
+		for u, e := range l.entries {
+			if e.loaded && e.whole != l.missed && !l.stale() {
+				users = append(users, u)
+			}
+		}
+		l.mu.Unlock()
+	}
+	return users
+}
+
+func (b *Board) skippedRooms() []*Gathering {
+	return slices.DeleteFunc(b.rooms.all(), func(g *Gathering) bool { return !g.lacks.Swap(false) && g.panicked.Load() == 0 })
+}
+
+// catchUpStale reports false where it must be tried again.
+func (b *Board) catchUpStale(ctx context.Context) (ok bool) {
+	_ = b.Panics.Try(PanicInTask, func() error {
+		ok = b.readStale(ctx) && b.tellFound()
+		return nil
+	})
+	return ok
+}
+
+// tellFound tells the listener that the store is found, unless more was missed since the lanes were read again: then Run has been woken. It reports
+// false where the listener could not be told.
+func (b *Board) tellFound() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.found && !b.stale() {
-		b.found, b.lost = false, false
-		b.listener.Found()
+	if !b.found || b.stale() {
+		return true
 	}
+	if b.Panics.Try(PanicInListener, func() error { b.listener.Found(); return nil }) != nil {
+		return false
+	}
+	b.found, b.lost = false, false
+	return true
 }
 
 func (b *Board) stale() bool {
@@ -722,8 +880,11 @@ func (b *Board) readStale(ctx context.Context) bool {
 		if !stale {
 			continue
 		}
-		b.listener.SubscriptionsMissed(i)
-		if b.reread(ctx, users) != nil {
+		b.noteMissed(i)
+		err := b.reread(ctx, users)
+		if errors.Is(err, ErrPanicked) { // the others are not to wait for those who cannot be read
+			b.skipped.Store(true)
+		} else if err != nil {
 			ok = false
 			continue
 		}
@@ -743,6 +904,18 @@ func (b *Board) readStale(ctx context.Context) bool {
 	return ok
 }
 
+// noteMissed tells the listener that a lane may have told of subscriptions unheard. Should that panic, the lane is read once more.
+func (b *Board) noteMissed(lane int) {
+	failed := b.Panics.Try(PanicInListener, func() error { b.listener.SubscriptionsMissed(lane); return nil }) != nil
+	l := &b.lanes[lane]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if failed && !l.failed {
+		b.readAgain(l)
+	}
+	l.failed = failed
+}
+
 // lacking are the users to be read again where the lane is stale, and how often it had missed something when it was asked.
 func (l *boardLane) lacking() (missed uint64, stale bool, users []string) {
 	l.mu.Lock()
@@ -759,17 +932,17 @@ func (l *boardLane) lacking() (missed uint64, stale bool, users []string) {
 
 // reread reads records anew and offers what has changed.
 func (b *Board) reread(ctx context.Context, users []string) error {
-	for len(users) > 0 {
-		n := min(len(users), readAtOnce)
-		missed := b.missed()
-		records, err := b.source.Lookup(ctx, "", users[:n])
-		if err != nil {
-			return fmt.Errorf("read again: %w", err)
-		}
-		users = users[n:]
-		for _, r := range records {
-			b.refresh(r, missed[b.source.Lane(r.User)])
-		}
+	return b.inChunks(users, func(some []string) error { return b.rereadThese(ctx, some) })
+}
+
+func (b *Board) rereadThese(ctx context.Context, users []string) error {
+	missed := b.missed()
+	records, err := b.lookup(ctx, users)
+	for _, r := range records {
+		b.refresh(r, missed[b.source.Lane(r.User)])
+	}
+	if err != nil {
+		return fmt.Errorf("read again: %w", err)
 	}
 	return nil
 }

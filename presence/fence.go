@@ -60,9 +60,14 @@ func (f *fence[T]) run(ctx context.Context, r *fenceRead[T]) {
 	f.mu.Unlock()
 	ctx, cancel := shared(ctx)
 	defer cancel()
+	r.err = ErrPanicked // unless the read returns
+	defer f.pass(r)
 	r.found, r.err = f.read(ctx)
-	close(r.done)
+}
 
+// pass ends a read, whatever became of it.
+func (f *fence[T]) pass(r *fenceRead[T]) {
+	close(r.done)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.next == nil {

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // Gathering is a watched room on a Board. It is made of the records of those who are in the room or type there, and of their changes, so that
@@ -20,9 +21,11 @@ type Gathering struct {
 	Users   int
 	Memo    any // the listener's own
 
-	again  fence[struct{}] // reads who is there
-	most   int             // past which it is crowded
-	crowds chan struct{}   // poked where it is crowded, so that it is counted before long
+	again    fence[struct{}] // reads who is there
+	most     int             // past which it is crowded
+	panicked atomic.Int32    // how often in a row reading who is there has panicked
+	lacks    atomic.Bool     // somebody was left out, because looking him up has panicked
+	crowds   chan struct{}   // poked where it is crowded, so that it is counted before long
 
 	mu      sync.Mutex     // guards what follows, Members, Crowded, Users and Memo; taken within a lane's
 	all     bool           // Members are to be all; Crowded follows when they are

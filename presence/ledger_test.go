@@ -28,7 +28,7 @@ type ledger struct {
 	hangs   bool     // reads end with their context
 
 	// Called in a Lookup before and after the reading, and after that of a room's index.
-	before, after, afterRoom func()
+	before, after, afterRoom, headsAsked func()
 }
 
 func newLedger(lanes int) *ledger {
@@ -54,6 +54,9 @@ func (l *ledger) Lanes() int { return l.lanes }
 func (l *ledger) Heads(ctx context.Context, lanes []int) ([]presence.Head, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.headsAsked != nil {
+		l.headsAsked()
+	}
 	var heads []presence.Head
 	for _, i := range lanes {
 		heads = append(heads, l.heads[i])
@@ -270,6 +273,8 @@ func (l *ledger) mustWatch(t *testing.T, users ...string) {
 
 // ear is a listener that notes what it is told: "ada busy" for a change, "ada=busy" for what a watcher began with.
 type ear struct {
+	startled func(note string) // panics at some; nil: never
+
 	mu    sync.Mutex // guards what follows
 	notes []string
 }
@@ -277,6 +282,9 @@ type ear struct {
 func (e *ear) note(s string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.startled != nil {
+		e.startled(s)
+	}
 	e.notes = append(e.notes, s)
 }
 
@@ -295,10 +303,14 @@ func (e *ear) Counted(g *presence.Gathering) {
 }
 func (e *ear) Subscribed(id string)          { e.note("subscription " + id) }
 func (e *ear) Revoked(r presence.Revocation) { e.note("revoked " + r.User) }
-func (e *ear) SubscriptionsMissed(lane int)  {}
-func (e *ear) attach(n *presence.Entry)      { e.note(n.Record.User + "=" + status(n)) }
-func (e *ear) Lost()                         { e.note("lost") }
-func (e *ear) Found()                        { e.note("found") }
+func (e *ear) SubscriptionsMissed(lane int) {
+	if e.startled != nil {
+		e.startled(fmt.Sprint("subscriptions missed ", lane))
+	}
+}
+func (e *ear) attach(n *presence.Entry) { e.note(n.Record.User + "=" + status(n)) }
+func (e *ear) Lost()                    { e.note("lost") }
+func (e *ear) Found()                   { e.note("found") }
 
 func status(n *presence.Entry) string { return string(n.Record.View(presence.Self, n.Now).Status) }
 
@@ -332,6 +344,12 @@ func (e *ear) wantNever(t *testing.T, never ...string) {
 			t.Errorf("told %q, want never %q", e.notes, n)
 		}
 	}
+}
+
+func (e *ear) told() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.notes)
 }
 
 func (e *ear) forget() {

@@ -89,6 +89,15 @@ func (r *gatherings) found(users []string) {
 
 // runRooms looks up newcomers and counts crowds, until ctx ends.
 func (b *Board) runRooms(ctx context.Context) {
+	_ = b.Panics.Keep(ctx, PanicInTask, func() error {
+		poke(b.rooms.came) // where it begins again, there may be some of either kind
+		poke(b.rooms.crowds)
+		b.followRooms(ctx)
+		return nil
+	})
+}
+
+func (b *Board) followRooms(ctx context.Context) {
 	var retry, count <-chan time.Time
 	for {
 		came := b.rooms.came
@@ -120,7 +129,7 @@ func (b *Board) lookUpNewcomers(ctx context.Context) (retry <-chan time.Time) {
 		if len(users) == 0 {
 			return nil
 		}
-		if b.lookUp(ctx, users, false) != nil {
+		if b.lookUpMost(ctx, users, false, b.rooms.all()...) != nil {
 			return time.After(retryAfter)
 		}
 		b.rooms.found(users)

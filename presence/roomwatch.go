@@ -19,11 +19,17 @@ const (
 //
 // On an error nothing is watched.
 func (b *Board) WatchRoom(ctx context.Context, room, reader string, attach func(*Gathering)) error {
-	g := b.rooms.enter(room, reader, b.regather)
+	g := b.rooms.enter(room, reader, b.regatherSafely)
+	watched := false
+	defer func() { // even where attach panics
+		if !watched {
+			b.letGo(g, b.rooms.leave(g, reader))
+		}
+	}()
 	if err := b.show(ctx, g, reader, attach); err != nil {
-		b.letGo(g, b.rooms.leave(g, reader))
 		return fmt.Errorf("watch room: %w", err)
 	}
+	watched = true
 	return nil
 }
 
@@ -36,11 +42,15 @@ func (b *Board) show(ctx context.Context, g *Gathering, reader string, attach fu
 	if err := b.Watch(ctx, []string{reader}, func(e *Entry) { b.gather(b.lane(reader), e) }); err != nil {
 		return err
 	}
-	if err := b.whenNew(ctx, g, missing, attach); err != nil {
-		b.Unwatch([]string{reader})
-		return err
-	}
-	return nil
+	watched := false
+	defer func() {
+		if !watched {
+			b.Unwatch([]string{reader})
+		}
+	}()
+	err = b.whenNew(ctx, g, missing, attach)
+	watched = err == nil
+	return err
 }
 
 // whenNew calls f with the gathering when no Member lacks what is missing from the lanes. A store that has gone back to before that is none.
@@ -115,7 +125,7 @@ func (b *Board) catchUpWith(ctx context.Context, g *Gathering) (missing []Head, 
 		}
 	}
 	if g.heardOf() {
-		return missing, b.lookUp(ctx, b.rooms.expectedIn(g), false)
+		return missing, b.lookUpMost(ctx, b.rooms.expectedIn(g), false, g)
 	}
 	_, err = g.again.wait(ctx)
 	return missing, err
@@ -151,11 +161,25 @@ func (b *Board) regather(ctx context.Context, g *Gathering) error {
 	}
 	b.letGo(g, g.count(users))
 	unknown, doubtful := g.unknown(index)
-	if err := b.lookUp(ctx, unknown, doubtful); err != nil {
+	if err := b.lookUpMost(ctx, unknown, doubtful, g); err != nil {
 		return err
 	}
 	g.gathered(b.listener, missed)
 	return nil
+}
+
+// panicsInARow is how often a room is gathered again whose gathering panics, before others are not to wait for it any more.
+const panicsInARow = 3
+
+// regatherSafely is regather for all who wait for it.
+func (b *Board) regatherSafely(ctx context.Context, g *Gathering) error {
+	err := b.Panics.Try(PanicInRead, func() error { return b.regather(ctx, g) })
+	if errors.Is(err, ErrPanicked) {
+		g.panicked.Add(1)
+	} else {
+		g.panicked.Store(0)
+	}
+	return err
 }
 
 // believe is how many are to be believed to be in a room: in a crowd no fewer than before, if the store may have lost some of them since the
@@ -199,24 +223,40 @@ func (l *boardLane) inDoubt() bool {
 // lookUp has users gathered in the rooms where they are: those who are watched already as they are known here, or, where that is doubtful, read
 // again. Unlike Watch it waits for no lane, because those that are read again wait for it.
 func (b *Board) lookUp(ctx context.Context, users []string, doubtful bool) error {
-	for some := range slices.Chunk(users, readAtOnce) {
-		err := b.keep(ctx, some, func(ctx context.Context, known []*Entry) error {
-			if err := b.loaded(ctx, known); err != nil {
+	return b.inChunks(users, func(some []string) error { return b.lookUpThese(ctx, some, doubtful) })
+}
+
+// lookUpMost is lookUp that leaves out whose reading panics, for now: the rooms are gathered again later.
+func (b *Board) lookUpMost(ctx context.Context, users []string, doubtful bool, rooms ...*Gathering) error {
+	err := b.lookUp(ctx, users, doubtful)
+	if !errors.Is(err, ErrPanicked) {
+		return err
+	}
+	for _, g := range rooms {
+		g.lacks.Store(true)
+	}
+	b.skipped.Store(true)
+	b.wake()
+	return nil
+}
+
+func (b *Board) lookUpThese(ctx context.Context, users []string, doubtful bool) error {
+	err := b.keep(ctx, users, func(ctx context.Context, known []*Entry) error {
+		if err := b.loaded(ctx, known); err != nil {
+			return err
+		}
+		if doubtful {
+			if err := b.reread(ctx, names(known)); err != nil {
 				return err
 			}
-			if doubtful {
-				if err := b.reread(ctx, names(known)); err != nil {
-					return err
-				}
-			}
-			b.gatherThese(known)
-			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("look up: %w", err)
 		}
-		b.Unwatch(some)
+		b.gatherThese(known)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("look up: %w", err)
 	}
+	b.Unwatch(users)
 	return nil
 }
 
@@ -232,8 +272,10 @@ func (b *Board) gatherThese(entries []*Entry) {
 	for _, e := range entries {
 		l := b.lane(e.user)
 		l.mu.Lock()
-		l.view(e)
-		b.gather(l, e)
+		b.isolate(l, e, func() {
+			l.view(e)
+			b.gather(l, e)
+		})
 		l.mu.Unlock()
 	}
 }
@@ -260,9 +302,14 @@ func (b *Board) regatherAll(ctx context.Context, rooms []*Gathering) error {
 			break
 		}
 		all.Go(func() {
-			_, errs[i] = g.again.wait(ctx)
-			failed.CompareAndSwap(false, errs[i] != nil)
-			<-turns
+			defer func() { <-turns }()
+			_, err := g.again.wait(ctx)
+			if errors.Is(err, ErrPanicked) && g.panicked.Load() >= panicsInARow {
+				b.skipped.Store(true)
+				return
+			}
+			errs[i] = err
+			failed.CompareAndSwap(false, err != nil)
 		})
 	}
 	all.Wait()

@@ -62,6 +62,11 @@ type Store interface {
 	// returns the new version, or ErrSubscriptionChanged where another one is stored. It is kept for SubscriptionKept after its end.
 	PutSubscription(ctx context.Context, s Subscription) (Version, error)
 
+	// CountSubscription notes that a user is about to have a new subscription, which ends at a moment. It returns those that he has too many then,
+	// made longest ago, to be ended by the caller: they are not counted any more. Ended ones count as well, which makes nobody lose one that lives
+	// sooner than the newest most are all his.
+	CountSubscription(ctx context.Context, user, id string, ends time.Time, most int) (surplus []string, err error)
+
 	// Subscription reads one, ended or not, or ErrNoSubscription.
 	Subscription(ctx context.Context, id string) (Subscription, error)
 

@@ -14,12 +14,42 @@ const (
 	subscriptionTries = 50
 	// subscriptionPause bounds the pause before the next try, which is random, so that those who met do not meet again.
 	subscriptionPause = 10 * time.Millisecond
+	// subscriptionsAUser is how many a user may have. Nobody has use for so many, but one takes up to 1 MiB in the store, for as long as its token is good
+	// and a day: without a bound a single token could fill it.
+	subscriptionsAUser = 100
 )
 
 var errSubscriptionContended = fmt.Errorf("%w: others changed the subscription each time", ErrUnavailable)
 
 // Live reports whether the subscription may be used at a moment.
 func (s Subscription) Live(now time.Time) bool { return !s.Ended && now.Before(s.Expires) }
+
+// Subscribe stores a new subscription. Of too many that a user has, those that he made longest ago end: pages that crash leave theirs behind, and he
+// should not be locked out by them until his tokens end.
+func (t *Tracker) Subscribe(ctx context.Context, s Subscription, now time.Time) (Subscription, error) {
+	surplus, err := t.CountSubscription(ctx, s.User, s.ID, s.Expires, subscriptionsAUser)
+	if err != nil {
+		return s, err
+	}
+	for _, id := range surplus {
+		_, err := t.AmendSubscription(ctx, id, func(old Subscription) (Subscription, error) {
+			if old.Ended || old.User != s.User {
+				return old, nil
+			}
+			return old.EndedAt(now), nil
+		})
+		if err != nil && !errors.Is(err, ErrNoSubscription) {
+			return s, err
+		}
+	}
+	s.Version, err = t.PutSubscription(ctx, s)
+	return s, err
+}
+
+// EndedAt is what remains of a subscription: that there was one, and that for a while from now.
+func (s Subscription) EndedAt(now time.Time) Subscription {
+	return Subscription{ID: s.ID, User: s.User, Ended: true, Expires: now.Truncate(time.Millisecond), Version: s.Version}
+}
 
 // AmendSubscription makes of a subscription what change makes of it, and returns that: no other change comes between. change may be called more than
 // once, and must not touch what the lists that it is given hold. Where nothing is different in the end, nothing is stored or announced.

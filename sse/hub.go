@@ -15,6 +15,11 @@ const shardCount = 64
 // called from any goroutine; offers of different keys do not wait for each
 // other.
 type Hub struct {
+	// Panicked is told what a stream's mailbox panicked with when something was
+	// offered to it. The stream ends, and the others of the topic get what is
+	// theirs. Where it is nil, whoever offers panics. Set before the hub is used.
+	Panicked func(value any)
+
 	kinds  []KindSpec
 	seed   maphash.Seed
 	shards [shardCount]shard

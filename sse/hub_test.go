@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // checkEmpty is for when all streams of h have ended.
@@ -214,5 +215,31 @@ func TestLinksHoldThroughChurn(t *testing.T) {
 	for _, s := range list {
 		s.Close()
 	}
+	checkEmpty(t, h)
+}
+
+// One mailbox that is broken costs its own stream, not those that are told after it.
+func TestAStreamThatPanicsEndsAndTheOthersAreTold(t *testing.T) {
+	h := NewHub(testKinds)
+	var panics []any
+	h.Panicked = func(v any) { panics = append(panics, v) }
+	k := Key{Kind: 0, ID: "ada"}
+	broken, other := h.NewStream(Options{}), h.NewStream(Options{})
+	for _, s := range []*Stream{broken, other} {
+		h.Watch(s, k, 0)
+	}
+	topic := broken.box.watches[0].topic
+	broken.box.watches[0].topic = nil
+	h.Offer(k, 0, &Frame{Data: []byte("{}"), Digest: 1, Version: 1})
+	broken.box.watches[0].topic = topic
+	if other.Pending() != 1 || len(panics) != 1 {
+		t.Errorf("%d is pending for the other, and %d panics were told", other.Pending(), len(panics))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := broken.Run(ctx, discard{}); err != nil {
+		t.Errorf("Run of the broken one: %v", err)
+	}
+	other.Close()
 	checkEmpty(t, h)
 }

@@ -125,30 +125,41 @@ func (s *Stream) Offer(k Key, v Variant, f *Frame) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.survive()
 	slot := s.box.find(t)
-	wake := slot >= 0 && s.box.watches[slot].variant == v && s.box.offer(slot, f)
-	s.date(wake)
-	if wake {
-		s.poke()
-	}
+	s.deliver(slot >= 0 && s.box.watches[slot].variant == v && s.box.offer(slot, f))
 }
 
 // offer is for topics, whose lock keeps slot from meaning another key.
 func (s *Stream) offer(slot int32, f *Frame) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	wake := s.box.offer(slot, f)
-	s.date(wake)
-	if wake {
+	defer s.survive()
+	s.deliver(s.box.offer(slot, f))
+}
+
+// survive is deferred by what is done for many streams in turn: one whose mailbox panics is ended, and the others get what is theirs. The lock
+// is held.
+func (s *Stream) survive() {
+	if s.hub.Panicked == nil {
+		return
+	}
+	if v := recover(); v != nil {
+		s.ended, s.final = true, nil
 		s.poke()
+		s.hub.Panicked(v)
 	}
 }
 
-// date notes when something came for which the writer is woken. The lock is held.
-func (s *Stream) date(wake bool) {
-	if wake && s.opts.Wrote != nil && (s.since.IsZero() || s.box.counts[normal]+s.box.counts[urgent] == 1) {
+// deliver notes when something came for which the writer is to be woken, and wakes it. The lock is held.
+func (s *Stream) deliver(wake bool) {
+	if !wake {
+		return
+	}
+	if s.opts.Wrote != nil && (s.since.IsZero() || s.box.counts[normal]+s.box.counts[urgent] == 1) {
 		s.since = time.Now()
 	}
+	s.poke()
 }
 
 // poke has whoever writes the stream look at it. Nobody does yet when there is neither: he will look first of all. The lock is held.
@@ -324,14 +335,7 @@ func (w *writer) open() error {
 		w.mu.Unlock()
 		return nil
 	}
-	cursor := w.cursor()
-	w.mu.Lock()
-	w.since = time.Time{} // what it opens with is not news
-	news := w.box.open()
-	if w.box.pending() {
-		cursor = ""
-	}
-	w.mu.Unlock()
+	news, cursor := w.takeFirst(w.cursor())
 	w.fill(news)
 	w.opts.Opening = nil // it may hold on to much, and is done
 	w.flushed = now
@@ -340,6 +344,18 @@ func (w *writer) open() error {
 	defer b.recycle()
 	b.events(compose(news, cursor))
 	return w.write(b)
+}
+
+// takeFirst takes what the stream opens with, whose cursor is empty where more is pending.
+func (w *writer) takeFirst(cursor string) ([]News, string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.since = time.Time{} // what it opens with is not news
+	news := w.box.open()
+	if w.box.pending() {
+		cursor = ""
+	}
+	return news, cursor
 }
 
 // flush writes all that is due, which may be nothing.

@@ -49,17 +49,25 @@ func (t *topic) join(s *Stream, v Variant, how entry) bool {
 func (t *topic) part(s *Stream) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s.mu.Lock()
-	slot := t.slot(s)
-	if slot < 0 {
-		s.mu.Unlock()
+	place := t.remove(s)
+	if place < 0 {
 		return false
 	}
-	place := s.box.watches[slot].place
-	s.box.remove(slot)
-	s.mu.Unlock()
 	t.cut(place)
 	return true
+}
+
+// remove takes t out of the mailbox of s, and returns the place of s among the subscribers, or -1.
+func (t *topic) remove(s *Stream) (place int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	slot := t.slot(s)
+	if slot < 0 {
+		return -1
+	}
+	place = s.box.watches[slot].place
+	s.box.remove(slot)
+	return place
 }
 
 // cut removes the subscriber at place and moves the last one there.
@@ -108,13 +116,13 @@ func (t *topic) variants() []Variant {
 	var seen [256]bool
 	n := 0
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	for i := range t.subs {
 		if v := t.subs[i].variant; !seen[v] {
 			seen[v] = true
 			n++
 		}
 	}
-	t.mu.Unlock()
 	list := make([]Variant, 0, n)
 	for v := 0; len(list) < n; v++ {
 		if seen[v] {

@@ -1824,7 +1824,10 @@ export interface components {
             code: components["schemas"]["ProblemCode"];
             /** @description Names the request in the server's log. */
             requestId: string;
-            /** @description With `validation_failed`, every field or parameter at fault. */
+            /**
+             * @description With `validation_failed`, every field or parameter at fault; with `room_not_granted`, every room that is not granted, where the request
+             *     names it, or where a renewed subscription does.
+             */
             errors?: components["schemas"]["FieldError"][];
             /** @description Only in the event `problem`; true where coming back is pointless. */
             final?: boolean;
@@ -3099,6 +3102,8 @@ export interface operations {
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "Cache-Control": components["headers"]["No-Store"];
                     [name: string]: unknown;
                 };

@@ -25,7 +25,7 @@ const ANSWER = 10_000 // ms; less than between heartbeats
 export const memberPath = (room: string, sessionId: string): string => `/v1/rooms/${encodeURIComponent(room)}/members/me?sessionId=${sessionId}`
 
 /** What a JWT says; to check it is for the server. */
-export function claims(token: string): { sub?: string; exp?: number; iat?: number } {
+export function claims(token: string): { sub?: string; exp?: number; iat?: number; rooms?: unknown } {
   try {
     const bytes = atob(token.split('.')[1]!.replace(/-/g, '+').replace(/_/g, '/'))
     return JSON.parse(new TextDecoder().decode(Uint8Array.from(bytes, (c) => c.charCodeAt(0))))
@@ -68,9 +68,10 @@ export function createApi(base: string, source: TokenSource | undefined, fetch: 
     // A difference of two times of one clock, so that it does not matter how wrong ours is.
     const life = next.expiresInMs ?? (exp! - iat!) * 1000
     renewAt = performance.now() + (life || Infinity) * (0.75 + Math.random() / 10)
+    const before = token
     const renewed = token && token !== next.token
     token = next.token
-    if (renewed) api.onToken()
+    if (renewed) api.onToken(token, before)
     return token
   }
 
@@ -80,7 +81,7 @@ export function createApi(base: string, source: TokenSource | undefined, fetch: 
     fetch,
     credentials,
     /** Called when a token took another's place. */
-    onToken() {},
+    onToken(_now: string, _before: string) {},
 
     /** Gets a fresh token; however many ask, the application is asked once. */
     refresh: (reason: TokenReason): Promise<string> => (pending ??= ask(reason).finally(() => (pending = undefined))),

@@ -86,6 +86,8 @@ export interface PresenceEvents {
   status: CustomEvent<Connection>
   /** Something went wrong that no promise tells of. */
   error: CustomEvent<PresenceError>
+  /** The token does not grant a room that this page watches or is in. It is left out until there is another token, or another wish. */
+  roomRefused: CustomEvent<{ room: string }>
   /** An event of the stream, as it came. */
   event: CustomEvent<{ event: string; data: unknown; id: string }>
   /** A heartbeat was answered. */
@@ -453,7 +455,8 @@ export class PresenceClient extends EventTarget {
     const look = () => {
       const before = seen
       const views = this.#views(topic)
-      if (isUser ? !views.length : this.store.room(topic).isLoading) return
+      const room = isUser ? undefined : this.store.room(topic)
+      if (room ? room.isLoading || room.isRefused : !views.length) return
       seen = new Map(views.map((view) => [view.userId, [this.store.said(view.userId)!, view]]))
       const tell = (presence: PresenceView, here: boolean) => {
         const { userId } = presence

@@ -44,6 +44,8 @@ export interface LinkOptions {
   /** Overrules the verdict on a status, where it returns one. */
   judge: ((error: PresenceError) => Verdict | undefined) | undefined
   wanted(): Wanted
+  /** The token does not grant these rooms: from then on they are not wanted. Returns whether that is news. */
+  refuse(rooms: string[]): boolean
   onStatus(status: ConnectionStatus): void
   onEvent(event: string, data: unknown, id: string): void
   onError(error: PresenceError): void
@@ -58,9 +60,8 @@ const REPAIR = 2000 // ms until a change of the subscription that has failed is 
 /** A link and the stream at its end. */
 export type Link = ReturnType<typeof createLink>
 
-export function createLink({ api, timers, transport, maxLength, judge: overrule, wanted, onStatus, onEvent, onError }: LinkOptions) {
+export function createLink({ api, timers, transport, maxLength, judge: overrule, wanted, refuse, onStatus, onEvent, onError }: LinkOptions) {
   const backoff = createBackoff()
-  const refused = new Set<string>()
   // Aborted when the link has no business any more; there is at most one loop, and it is this one's.
   let loop: AbortController | undefined
   let attempt: AbortController | undefined
@@ -81,10 +82,6 @@ export function createLink({ api, timers, transport, maxLength, judge: overrule,
     link.place = { ...link.place, subscription }
   }
   const pathOf = ({ id }: Subscription, more = '') => `/v1/subscriptions/${encodeURIComponent(id)}${more}`
-  const granted = (): Wanted => {
-    const want = wanted()
-    return { ...want, rooms: want.rooms.filter((room) => !refused.has(room)) }
-  }
   // Gives the present attempt up, to come back after a while.
   const retry = (ms: number) => {
     after = ms
@@ -106,21 +103,9 @@ export function createLink({ api, timers, transport, maxLength, judge: overrule,
     set(status)
   }
 
-  // One room that is not granted refuses the request, which does not say which. One bad room must not darken the others.
-  const findRefused = async ({ code }: PresenceError): Promise<boolean> => {
-    const before = refused.size
-    if (code === 'room_not_granted') {
-      for (const room of granted().rooms) {
-        if (link.place.subscription?.rooms.includes(room)) continue
-        await api.request('GET', `/v1/rooms/${encodeURIComponent(room)}/count`).catch((error: PresenceError) => {
-          if (error.status !== 403) return
-          refused.add(room)
-          onError(error)
-        })
-      }
-    }
-    return refused.size > before
-  }
+  // One room that is not granted refuses the whole request, but must not darken the others. The problem points to where the request named it.
+  const leaveOut = ({ code, problem }: PresenceError, named: string[] = []): boolean =>
+    code === 'room_not_granted' && refuse((problem?.errors ?? []).flatMap(({ pointer }) => named[+pointer.slice(pointer.lastIndexOf('/') + 1)] ?? []))
 
   // One change of the subscription at a time, and another if more has changed meanwhile.
   let patching: Promise<void> | undefined
@@ -132,7 +117,7 @@ export function createLink({ api, timers, transport, maxLength, judge: overrule,
     const { subscription } = link.place
     if (!subscription || !loop) return
     const body: SubscriptionChange = {}
-    const { users, rooms, quiet } = granted()
+    const { users, rooms, quiet } = wanted()
     const compare = (want: string[], have: string[], which: 'Users' | 'Rooms') => {
       const less = new Set(have)
       const more = want.filter((id) => !less.delete(id))
@@ -145,21 +130,20 @@ export function createLink({ api, timers, transport, maxLength, judge: overrule,
     if (mode !== subscription.mode) body.mode = mode
     if (!Object.keys(body).length) return
     clearTimeout(repair)
-    await api.request<Subscription>('PATCH', pathOf(subscription), body).then(changed, unchanged)
+    await api.request<Subscription>('PATCH', pathOf(subscription), body).then(changed, (error) => leaveOut(error, body.addRooms) || unchanged(error))
   }
   const changed = (subscription: Subscription) => {
     if (link.place.subscription?.id !== subscription.id) return
     keep(subscription)
     onStatus(link.status)
   }
-  const unchanged = async (error: PresenceError) => {
+  const unchanged = (error: PresenceError) => {
     const { status = 0, retryAfterMs = 0 } = error
     if (!loop) return
     if (status === 404 || status === 410) {
       keep()
       return retry(0)
     }
-    if (await findRefused(error)) return patch()
     onError(error)
     // What is no fault of the request is tried again, if nothing else does so before.
     if (!status || status === 429 || status >= 500) repair = setTimeout(patch, Math.max(REPAIR, retryAfterMs))
@@ -218,7 +202,8 @@ export function createLink({ api, timers, transport, maxLength, judge: overrule,
   const stream = async (mine: AbortController) => {
     if (link.place.subscription) patch()
     else {
-      const { users, rooms, quiet } = granted()
+      const { users, rooms, quiet } = wanted()
+      named = rooms
       const body: SubscriptionRequest = { users, rooms, mode: quiet ? 'quiet' : 'live' }
       keep(await api.request<Subscription>('POST', '/v1/subscriptions', body, { controller: mine }))
       // What has changed while we asked.
@@ -250,19 +235,22 @@ export function createLink({ api, timers, transport, maxLength, judge: overrule,
     })
   }
 
+  // The rooms of the last request for a subscription.
+  let named: string[]
   // How long to wait after an attempt has ended, or undefined to give up.
   const verdict = async (error: PresenceError | undefined): Promise<number | undefined> => {
     // Ended by the server's word or by ours.
     if (after !== undefined) return after
     if (!error) return backoff.next()
-    if (await findRefused(error)) return 0
-    onError(error)
+    if (leaveOut(error, named)) return 0
     const what = overrule?.(error) ?? judge(error.status)
+    const again = renewed
+    // What is repaired here and now is nobody's trouble.
+    if (again || what === 'retry' || what === 'stop') onError(error)
     if (what === 'stop' || (what === 'retry' && error.problem?.final)) return undefined
     if (what === 'retry') return backoff.next(error.retryAfterMs)
     // At once, but only once until a stream has opened.
     keep()
-    const again = renewed
     renewed = true
     if (what === 'token') {
       if (again) return undefined
@@ -321,10 +309,9 @@ export function createLink({ api, timers, transport, maxLength, judge: overrule,
     /** There is something to show, if only as it was. */
     hadData: false,
 
-    /** Takes note that something else is to be watched, and starts or ends the stream accordingly; `fresh` forgets refusals. */
-    update(fresh = false): void {
-      if (fresh) refused.clear()
-      const { users, rooms } = granted()
+    /** Takes note that something else is to be watched, and starts or ends the stream accordingly. */
+    update(): void {
+      const { users, rooms } = wanted()
       if (!users.length && !rooms.length) end('idle')
       else if (loop) patch()
       else void run((loop = new AbortController()))
@@ -344,7 +331,11 @@ export function createLink({ api, timers, transport, maxLength, judge: overrule,
     /** The token is another: the subscription is to live as long as it. */
     async renew(): Promise<void> {
       const { subscription } = link.place
-      if (subscription && loop) await api.request<Subscription>('POST', pathOf(subscription, '/renew')).then(changed, unchanged)
+      if (!subscription || !loop) return
+      await api
+        .request<Subscription>('POST', pathOf(subscription, '/renew'))
+        // Without the rooms that this token does not grant it goes on.
+        .then(changed, (error) => (leaveOut(error, subscription.rooms) ? patching?.then(link.renew) : unchanged(error)))
     },
 
     /** Ends the stream. `suspended` keeps the place in it, for later or for another tab. */

@@ -36,6 +36,7 @@ interface State {
   connection: Connection
   session: Session
   place: Place
+  refused: string[]
 }
 
 /** What tabs tell one another. */
@@ -82,12 +83,14 @@ export function createLive(host: Host) {
   let reportedAt = 0
   let joinedByAll: string[] = []
   let everJoined = false
+  let mine: Need | undefined // as it was last reported
   let doing: Doing | undefined
   let doingAt = 0
   let alive = false
   let waiting: { resolve(): void; reject(error: PresenceError): void }[] = []
 
   const leads = () => !!tabs?.leads
+  const granted = (room: string) => !store.refused.has(room)
 
   // -- how things stand
 
@@ -103,7 +106,7 @@ export function createLive(host: Host) {
   }
   const prune = () => {
     const { users = [], rooms = [] } = link.place.subscription ?? {}
-    store.keep(new Set([...users, ...host.users.keys()]), new Set([...rooms, ...host.rooms.keys()]))
+    store.keep(new Set([...users, ...host.users.keys()]), new Set([...rooms, ...host.rooms.keys().filter(granted)]))
   }
   // Tells the other tabs all that any of them needs to take over.
   const tell = (dump = false) => {
@@ -111,7 +114,7 @@ export function createLive(host: Host) {
     if (ready) setStatus(link.status)
     prune()
     tabs!.post({
-      state: { connection: host.connection, session: heart.session, place },
+      state: { connection: host.connection, session: heart.session, place, refused: [...store.refused] },
       dump: dump ? store.dump(place.subscription?.users ?? [], place.subscription?.rooms ?? []) : undefined,
     })
   }
@@ -130,7 +133,7 @@ export function createLive(host: Host) {
   const all = () => [need(), ...needs.values()]
   const union = (key: 'users' | 'rooms' | 'joined') => [...new Set(all().flatMap((each) => each[key]))]
   const hidden = () => all().every((each) => each.hidden)
-  const wanted = (): Wanted => ({ users: union('users'), rooms: union('rooms'), quiet: quietWhenHidden && hidden() })
+  const wanted = (): Wanted => ({ users: union('users'), rooms: union('rooms').filter(granted), quiet: quietWhenHidden && hidden() })
   // One person before many tabs: active where he is active, visible where one tab is.
   const facts = (): Facts => {
     const rooms = union('joined')
@@ -141,8 +144,25 @@ export function createLive(host: Host) {
       idleMs: Math.max(0, Date.now() - Math.max(...all().map((each) => each.input))),
       visibility: hidden() ? 'hidden' : 'visible',
       activity: latest,
-      rooms: everJoined ? rooms : undefined,
+      rooms: everJoined ? rooms.filter(granted) : undefined,
     }
+  }
+  const setRefused = (rooms: Iterable<string>) => {
+    for (const room of store.setRefused(rooms)) if (host.rooms.has(room) || host.joined.has(room)) dispatch('roomRefused', { room })
+  }
+  // What the token does not grant is asked for again when somebody newly wishes for it, and forgotten when nobody does.
+  const wish = (now: Need, before?: Need) => {
+    const had = before && new Set([...before.rooms, ...before.joined])
+    const isNew = (room: string) => !had?.has(room) && (now.rooms.includes(room) || now.joined.includes(room))
+    const all = new Set([...union('rooms'), ...union('joined')])
+    setRefused([...store.refused].filter((room) => all.has(room) && !isNew(room)))
+  }
+  const refuse = (rooms: string[]) => {
+    const news = rooms.some(granted)
+    setRefused([...store.refused, ...rooms])
+    if (news) link.update()
+    if (news) tell()
+    return news
   }
   const changed = () => {
     if (!ready) return
@@ -161,8 +181,12 @@ export function createLive(host: Host) {
   const report = () => {
     if (!tabs || paused) return
     reportedAt = Date.now()
-    if (tabs.leads) changed()
-    else tabs.post({ need: need() })
+    const now = need()
+    if (tabs.leads) {
+      wish(now, mine)
+      changed()
+    } else tabs.post({ need: now })
+    mine = now
   }
   const reportSoon = () => {
     if (scheduled) return
@@ -201,7 +225,7 @@ export function createLive(host: Host) {
     live.own(answer.presence)
     if (idle) idle.idleAfterMs = answer.idleAfterMs
     settle()
-    tell()
+    if (!refuse(answer.refusedRooms ?? [])) tell()
     dispatch('beat', answer)
   }
   const receive = (message: Message, from: string) => {
@@ -214,17 +238,20 @@ export function createLive(host: Host) {
       else heart.nudge(true)
     } else if (leads()) {
       if (!('need' in message)) return
-      const isNew = !needs.has(from)
+      const before = needs.get(from)
+      const isNew = !before
       needs.set(from, message.need)
+      wish(message.need, before)
       changed()
       if (isNew) tell(true)
     } else if ('state' in message) {
-      const { connection, session, place } = message.state
+      const { connection, session, place, refused } = message.state
       const beaten = !alive || session.seq > heart.session.seq
       followed = true
       heart.session = session
       link.place = place
       link.hadData ||= connection.status === 'live'
+      setRefused(refused)
       if (message.dump) store.snapshot(message.dump)
       if (session.leaveToken && beaten) settle()
       prune()
@@ -241,11 +268,19 @@ export function createLive(host: Host) {
     maxLength: options.maxEventLength,
     judge: options.judge,
     wanted,
+    refuse,
     onStatus: () => leads() && tell(),
     onEvent: share,
     onError: failed,
   })
-  api.onToken = () => void link.renew()
+  api.onToken = (now, before) => {
+    // It may grant other rooms.
+    if (leads() && JSON.stringify(claims(now).rooms) !== JSON.stringify(claims(before).rooms)) {
+      setRefused([])
+      changed()
+    }
+    void link.renew()
+  }
   // What the subscription still brings is kept: another tab may want it.
   store.wanted = (user) => host.users.has(user) || !!link.place.subscription?.users.includes(user)
 
@@ -255,9 +290,10 @@ export function createLive(host: Host) {
 
   const go = () => {
     ready = true
+    mine = need()
     joinedByAll = union('joined')
     if (heartbeat) heart.start()
-    link.update(true)
+    link.update()
     tell()
   }
   const begin = async (mine: object) => {
@@ -337,6 +373,7 @@ export function createLive(host: Host) {
     leaveRooms,
 
     connect(): void {
+      setRefused([])
       if (open) {
         if (ready) go()
         return

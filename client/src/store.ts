@@ -23,6 +23,8 @@ export interface RoomView {
   readonly userCount: number
   /** Nothing is known yet. */
   readonly isLoading: boolean
+  /** The token does not grant it, and nothing will be known before another does. */
+  readonly isRefused: boolean
   /** As of a user. */
   readonly stale: boolean
 }
@@ -62,7 +64,9 @@ export type Store = ReturnType<typeof createStore>
 export type Topic = 'user' | 'room' | 'typing'
 
 const NOBODY: readonly never[] = []
-const LOADING: RoomView = { members: NOBODY, onlineUsers: NOBODY, userCount: 0, isLoading: true, stale: false }
+/** A room of which nothing is known yet. */
+export const LOADING: RoomView = { members: NOBODY, onlineUsers: NOBODY, userCount: 0, isLoading: true, isRefused: false, stale: false }
+const REFUSED: RoomView = { ...LOADING, isLoading: false, isRefused: true }
 const LONGEST = 30_000 // ms that a mark of typing may hold
 
 // Whether two presences say the same, whenever they said it.
@@ -144,6 +148,9 @@ export function createStore() {
     /** Whether somebody is watched for himself. Others are forgotten when they leave the last known room. */
     wanted: (_user: string): boolean => true,
 
+    /** The rooms that the token does not grant. */
+    refused: new Set<string>() as ReadonlySet<string>,
+
     /** Calls `listener` after each change of a user, a room or who types in one, and returns what ends that. */
     subscribe(topic: Topic, id: string, listener: () => void): () => void {
       const key = topic + id
@@ -165,10 +172,10 @@ export function createStore() {
 
     room(id: string): RoomView {
       const room = rooms.get(id)
-      if (!room) return LOADING
+      if (!room) return store.refused.has(id) ? REFUSED : LOADING
       if (!room.view) {
         const members = [...room.members].flatMap((user) => store.user(user) ?? [])
-        room.view = { members, onlineUsers: members.map((member) => member.userId), userCount: room.count, isLoading: false, stale }
+        room.view = { members, onlineUsers: members.map((member) => member.userId), userCount: room.count, isLoading: false, isRefused: false, stale }
       }
       return room.view
     },
@@ -185,6 +192,19 @@ export function createStore() {
       stale = now
       users.forEach((_, id) => touch(id))
       rooms.forEach((_, id) => touchRoom(id))
+    },
+
+    /** These rooms are refused, and no others. Returns those that were not before. */
+    setRefused(ids: Iterable<string>): string[] {
+      const before = store.refused
+      store.refused = new Set(ids)
+      const fresh = [...store.refused].filter((id) => !before.has(id))
+      for (const id of fresh) {
+        rooms.delete(id)
+        setTyping(id, [])
+      }
+      for (const id of [...before, ...fresh]) if (before.has(id) !== store.refused.has(id)) mark('room', id)
+      return fresh
     },
 
     /** The server's clock, for what ends at a time of it. */

@@ -257,6 +257,8 @@ describe('losing the stream', () => {
     await pass(1100)
     expect(server.of('POST', /subscriptions$/)).toHaveLength(2)
     expect(client.status).toBe('live')
+    // What was repaired at once is nobody's trouble.
+    expect(errors.map((e) => e.code)).toEqual(['network'])
     server.refuse('GET', /stream/, 410, 'subscription_gone')
     server.stream.break()
     await pass(60_000)
@@ -499,21 +501,95 @@ describe('tokens', () => {
 
 describe('a room that is not granted', () => {
   test('does not darken the others', async () => {
-    server.rules.push((a) => {
-      const names = JSON.stringify([a.body?.rooms, a.body?.addRooms])
-      const bad = (a.path.includes('subscriptions') && names.includes('secret')) || a.path.includes('/rooms/secret')
-      return bad ? Response.json({ code: 'room_not_granted', status: 403, detail: 'no' }, { status: 403 }) : undefined
-    })
+    server.granted = (room) => !room.startsWith('secret')
     start()
-    void client.onPresence('lobby', () => {})
-    void client.onPresence('secret', () => {})
+    const refused: string[] = []
+    client.addEventListener('roomRefused', ({ detail }) => refused.push(detail.room))
+    for (const room of ['secret1', 'lobby', 'secret2']) void client.onPresence(room, () => {})
     await pass()
     expect(client.status).toBe('live')
     expect([...server.subscriptions.values()][0]!.rooms).toEqual(['lobby'])
-    expect(errors.map((e) => e.code)).toEqual(['room_not_granted'])
-    void client.onPresence('hall', () => {})
+    expect(refused).toEqual(['secret1', 'secret2'])
+    // It is told once, by an event of its own, and asked for once.
+    expect(errors).toEqual([])
+    expect(server.of('POST', /subscriptions$/)).toHaveLength(2)
+    expect(client.getRoom('secret1')).toMatchObject({ isLoading: false, isRefused: true, members: [] })
+    for (const room of ['hall', 'secret3']) void client.onPresence(room, () => {})
     await pass()
     expect([...server.subscriptions.values()][0]!.rooms).toEqual(['lobby', 'hall'])
+    expect(refused).toEqual(['secret1', 'secret2', 'secret3'])
+    expect(server.of('PATCH', /./)).toHaveLength(2)
+    await pass(600_000)
+    expect(server.of('PATCH', /./)).toHaveLength(2)
+  })
+
+  test('nothing else watched is no stream, and no storm', async () => {
+    server.granted = () => false
+    start()
+    void client.onPresence('secret', () => {})
+    await pass(60_000)
+    expect(client.status).toBe('idle')
+    expect(server.of('POST', /subscriptions$/)).toHaveLength(1)
+    expect(server.streams).toEqual([])
+  })
+
+  test('is asked for again with another wish, and with a token for other rooms', async () => {
+    server.granted = () => false
+    const rooms = ['lobby']
+    start({ getToken: () => tokenOf('ada', 600, server.asked.length, [...rooms]) })
+    client.watchUsers(['ben'])
+    const handler = () => {}
+    void client.onPresence('secret', handler)
+    await pass()
+    expect(client.getRoom('secret').isRefused).toBe(true)
+    client.offPresence('secret', handler)
+    await pass(2000)
+    expect(client.getRoom('secret').isRefused).toBe(false)
+    void client.onPresence('secret', handler)
+    await pass()
+    expect(client.getRoom('secret').isRefused).toBe(true)
+    // A token like the last one changes nothing.
+    const patches = server.of('PATCH', /./).length
+    server.stream.send('tokenExpiring', { expiresAt: server.now() })
+    await pass()
+    expect(server.of('POST', /renew$/)).toHaveLength(1)
+    expect(server.of('PATCH', /./)).toHaveLength(patches)
+    rooms.push('secret')
+    server.granted = () => true
+    server.stream.send('tokenExpiring', { expiresAt: server.now() })
+    await pass()
+    expect(client.getRoom('secret')).toMatchObject({ isLoading: false, isRefused: false })
+    expect([...server.subscriptions.values()][0]!.rooms).toEqual(['secret'])
+  })
+
+  test('by a fresh token is left out, and the subscription lives on with the others', async () => {
+    start({ getToken: () => tokenOf('ada', 600, server.asked.length) })
+    for (const room of ['lobby', 'hall']) void client.onPresence(room, () => {})
+    await pass()
+    server.granted = (room) => room !== 'lobby'
+    server.stream.send('tokenExpiring', { expiresAt: server.now() })
+    await pass()
+    expect([...server.subscriptions.values()][0]!.rooms).toEqual(['hall'])
+    expect(server.of('POST', /renew$/)).toHaveLength(2)
+    expect(client.getRoom('lobby').isRefused).toBe(true)
+    expect([client.status, errors.length, server.streams.length]).toEqual(['live', 0, 1])
+  })
+
+  test('by a heartbeat is told, and not beaten for again', async () => {
+    server.granted = () => true
+    start()
+    const refused: string[] = []
+    client.addEventListener('roomRefused', ({ detail }) => refused.push(detail.room))
+    await Promise.all([client.joinRoom('lobby'), client.joinRoom('hall'), pass()])
+    await pass(30_000)
+    expect(server.beats.at(-1)!.body.rooms).toEqual(['lobby', 'hall'])
+    server.granted = (room) => room !== 'lobby'
+    await pass(30_000)
+    expect(refused).toEqual(['lobby'])
+    await pass(30_000)
+    expect(server.beats.at(-1)!.body.rooms).toEqual(['hall'])
+    expect([...server.subscriptions.values()][0]!.rooms).toEqual(['hall'])
+    expect([refused.length, client.status]).toEqual([1, 'live'])
   })
 })
 

@@ -1,11 +1,12 @@
-/** What the README shows is there. */
+/** What the README and the page for those who come from elsewhere show is there. */
 import { readFileSync } from 'node:fs'
 import { transform } from 'esbuild'
 import { describe, expect, test } from 'vitest'
 import * as core from '../src/index.js'
 
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
-const blocks = [...readme.matchAll(/```(tsx?|vue)\n([^]*?)```/g)].map(([, language, code]) => ({
+const pages = readme + readFileSync(new URL('../../docs/migrating.md', import.meta.url), 'utf8')
+const blocks = [...pages.matchAll(/```(tsx?|vue)\n([^]*?)```/g)].map(([, language, code]) => ({
   language,
   code: language === 'vue' ? /<script[^>]*>([^]*?)<\/script>/.exec(code!)![1]! : code!,
 }))
@@ -15,7 +16,7 @@ const modules: Record<string, () => Promise<Record<string, unknown>>> = {
   'presently-client/vue': () => import('../src/vue/index.js'),
 }
 
-describe('the code in the README', () => {
+describe('the code in the README and in docs/', () => {
   test.each(blocks.map(({ language, code }) => [code.trim().split('\n')[0], language, code]))('%s', async (_, language, code) => {
     await transform(code!, { loader: language === 'tsx' ? 'tsx' : 'ts', jsx: 'automatic' })
     for (const [, names, from] of code!.matchAll(/import \{([^}]*)\} from '(presently-client[^']*)'/g)) {

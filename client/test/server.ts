@@ -52,6 +52,8 @@ export class FakeServer {
   rules: ((asked: Asked) => Response | Promise<Response> | undefined)[] = []
   /** Whether a stream says hello and how things stand by itself. */
   greets = true
+  /** Whether the token grants a room. */
+  granted = (_room: string) => true
   states = new Map<string, Presence>()
   rooms = new Map<string, RoomState>()
   sessions = new Set<string>()
@@ -117,13 +119,15 @@ export class FakeServer {
         ttlMs: this.ttlMs,
         idleAfterMs: this.idleAfterMs,
         leaveToken: 'leave-' + body.sessionId + '-' + body.seq,
-        ...(body.rooms && { refusedRooms: [] }),
+        ...(body.rooms && { refusedRooms: body.rooms.filter((room: string) => !this.granted(room)) }),
       })
     }
     if (path === '/v1/presence/leave') return new Response(null, { status: 202 })
     if (path === '/v1/subscriptions') {
       const id = 'sub' + ++this.n
       const { users = [], rooms = [], mode = 'live' } = body
+      const refusal = this.refusal('/rooms', rooms)
+      if (refusal) return refusal
       const subscription: Subscription = {
         id,
         ticket: 't-' + id,
@@ -145,6 +149,8 @@ export class FakeServer {
         this.subscriptions.delete(id)
         return new Response(null, { status: 204 })
       }
+      const refusal = renew ? this.refusal('/rooms', before.rooms) : this.refusal('/addRooms', body.addRooms)
+      if (refusal) return refusal
       if (renew) return Response.json(before)
       const { addUsers = [], removeUsers = [], addRooms = [], removeRooms = [], mode = before.mode } = body
       const after: Subscription = {
@@ -166,9 +172,17 @@ export class FakeServer {
     }
     if (/^\/v1\/presence\/(status|custom|activity)/.test(path)) return Response.json(presence(this.self, body?.status ?? 'online'))
     if (path === '/v1/presence/query') return Response.json({ presences: body.users.map((u: string) => presence(u)) })
+    const [, room] = /^\/v1\/rooms\/([^/]+)/.exec(path) ?? []
+    if (room && !this.granted(room)) return problem(403, 'room_not_granted')
     if (/members\/me|typing$/.test(path)) return new Response(null, { status: 204 })
     if (/count$/.test(path)) return Response.json({ users: 0, sessions: 0 })
     return problem(404, 'not_found')
+  }
+
+  /** Refuses a request that names rooms which are not granted, and points to each. */
+  private refusal(list: string, rooms: string[] = []): Response | undefined {
+    const errors = rooms.flatMap((room, i) => (this.granted(room) ? [] : { pointer: `${list}/${i}`, detail: 'no' }))
+    return errors.length ? Response.json({ status: 403, code: 'room_not_granted', detail: 'no', errors }, { status: 403 }) : undefined
   }
 
   now(): string {
@@ -230,9 +244,9 @@ export function clientOf(server: FakeServer, options: PresenceOptions = {}): Pre
   return new PresenceClient({ url: 'https://presence.test', fetch: server.fetch, getToken: () => tokenOf(server.self), ...options })
 }
 
-export const tokenOf = (sub: string, seconds = 3600, salt = 0): string => {
+export const tokenOf = (sub: string, seconds = 3600, salt = 0, rooms?: string[]): string => {
   const part = (value: unknown) => btoa(JSON.stringify(value)).replace(/\+/g, '-').replace(/\//g, '_').replace(/=/g, '')
-  return `${part({ alg: 'none' })}.${part({ sub, iat: 1000, exp: 1000 + seconds, salt })}.x`
+  return `${part({ alg: 'none' })}.${part({ sub, iat: 1000, exp: 1000 + seconds, salt, rooms })}.x`
 }
 
 /** Lets everything happen that does not take time, or all that happens within some. */

@@ -131,6 +131,24 @@ describe('many tabs', () => {
     expect(a.client.getPresence('ada')!.status).toBe('dnd')
   })
 
+  test('hear alike that a room is refused, also the one that takes over, and those to whom it is nothing do not', async () => {
+    const [a, b, c] = [open(), open(), open()]
+    server.granted = (room) => room !== 'secret'
+    const refused: [string, string][] = []
+    Object.entries({ a, b, c }).forEach(([name, { client }]) => client.addEventListener('roomRefused', ({ detail }) => refused.push([name, detail.room])))
+    a.client.watchUsers(['ben'])
+    void b.client.onPresence('secret', () => {})
+    await pass()
+    expect(refused).toEqual([['b', 'secret']])
+    expect(b.client.getRoom('secret').isRefused).toBe(true)
+    const asked = server.asked.length
+    a.tab.kill()
+    await pass(2000)
+    expect([b.client.status, c.client.status]).toEqual(['idle', 'idle'])
+    expect(server.asked.slice(asked).filter((r) => r.method === 'POST' && /subscriptions$/.test(r.path))).toEqual([])
+    expect(refused).toHaveLength(1)
+  })
+
   test('end together when the user logs out in one of them', async () => {
     const [a, b, c] = [open(), open(), open()]
     await pass()

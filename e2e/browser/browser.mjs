@@ -1,8 +1,8 @@
 // A real Chromium, and people in it.
-import { existsSync } from 'node:fs'
+import { existsSync, mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
 import { chromium } from 'playwright-core'
-import { run, token, until, work } from './server.mjs'
+import { PATIENCE, run, token, until, work } from './server.mjs'
 
 const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync)
 
@@ -14,7 +14,7 @@ export async function launch(...more) {
   const child = run(executablePath, [
     '--headless=new',
     '--remote-debugging-port=0',
-    '--user-data-dir=' + join(work, 'chromium'),
+    '--user-data-dir=' + mkdtempSync(join(work, 'chromium-')),
     '--no-first-run',
     '--disable-component-update',
     '--disable-dev-shm-usage',
@@ -25,7 +25,11 @@ export async function launch(...more) {
   ])
   const [, endpoint] = await until('Chromium listens', () => /DevTools listening on (\S+)/.exec(child.text), 30_000)
   // In the browser's own context (newBrowser with real), pages are hidden when they are.
-  return chromium.connectOverCDP(endpoint, { noDefaults: true })
+  const browser = await chromium.connectOverCDP(endpoint, { noDefaults: true })
+  return Object.assign(browser, {
+    /** Sends a signal to all of its processes, as when the machine sleeps, or the power is cut. */
+    signal: (name) => process.kill(-child.pid, name),
+  })
 }
 
 /**
@@ -62,6 +66,7 @@ export async function newBrowser(browser, { expected = [], real = false, ...opti
     document.addEventListener('securitypolicyviolation', (event) => console.error(`refused by policy: ${event.violatedDirective} ${event.blockedURI}`))
   })
   return {
+    context,
     newPage: () => context.newPage(),
     /** What went wrong so far. */
     wrong: () => wrong.flatMap(([page, texts]) => texts.map((text) => `${page.url()}: ${text}`)),
@@ -92,13 +97,13 @@ export async function openWithToken(context, url, user, name) {
 }
 
 /** Waits until a page's connection is up. */
-export const live = (page, patience = 15_000) => page.locator('#connection[data-status=live]').waitFor({ timeout: patience })
+export const live = (page, patience = PATIENCE) => page.locator('#connection[data-status=live]').waitFor({ timeout: patience })
 
 /** Somebody's row in the list of those who are here, or of those who are not. */
 export const row = (page, user, list = 'here') => page.locator(`#${list} .person[data-user=${JSON.stringify(user)}]`)
 
 /** Waits until somebody is shown so. */
-export function sees(page, user, { status, text, list = 'here', stale = false, patience = 15_000 } = {}) {
+export function sees(page, user, { status, text, list = 'here', stale = false, patience = PATIENCE } = {}) {
   let found = row(page, user, list)
   if (text) found = found.filter({ hasText: text })
   if (status) found = found.and(page.locator(`[data-status=${status}]`))

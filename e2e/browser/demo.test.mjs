@@ -1,37 +1,12 @@
 // The demo, in a real Chromium against the real server: what people see of one another, and what pages go through.
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
-import { choose, launch, live, newBrowser, open, openWithToken, OUTAGE, row, sees, sessions, until } from './browser.mjs'
-import { build, cleanUp, SECRET, startBroken, startRedis, startServer } from './server.mjs'
+import { describe } from 'node:test'
+import axe from 'axe-core'
+import { choose, live, open, openWithToken, OUTAGE, row, sees, sessions, until } from './browser.mjs'
+import { SECRET, startBroken, startRedis, startServer } from './server.mjs'
+import { prepare, story, watchFor, watchLateness } from './story.mjs'
 
-let browser
-before(async () => {
-  build()
-  browser = await launch()
-})
-after(async () => {
-  await browser?.close()
-  await cleanUp()
-})
-
-/** Runs a story with a server of its own, and browsers of which nothing may go wrong. */
-function story(name, settings, tell, timeout = 60_000) {
-  test(name, { timeout }, async (t) => {
-    const server = await startServer(settings)
-    const browsers = []
-    const someone = async (options) => {
-      browsers.push(await newBrowser(browser, options))
-      return browsers.at(-1)
-    }
-    try {
-      await tell({ url: server.url, server, someone, t })
-      assert.deepEqual(browsers.flatMap((one) => one.wrong()), [])
-    } finally {
-      await Promise.all(browsers.map((one) => one.close()))
-      await server.crash()
-    }
-  })
-}
+prepare()
 
 const PRODUCTION = { JWT_SECRET: SECRET, DEMO: 'on' }
 const SHORT = { TTL: '3s', HEARTBEAT: '1s', GRACE: '500ms' }
@@ -45,7 +20,7 @@ describe('the demo', { concurrency: 3 }, () => {
       for (const tab of tabs) {
         const leads = await tab.evaluate(async () => {
           const mine = 'mine' + Math.random()
-          return navigator.locks.request(mine, async () => {
+          return navigator.locks.request(mine, {}, async () => {
             const { held } = await navigator.locks.query()
             const me = held.find(({ name }) => name === mine).clientId
             return held.some(({ name, clientId }) => clientId === me && /^presently:.*:ada$/.test(name))
@@ -55,44 +30,71 @@ describe('the demo', { concurrency: 3 }, () => {
       }
     }
 
+    // In a page: notes when it was given the lock.
+    const noteLead = (user) => {
+      if (!navigator.locks || globalThis.ledAt) return // on about:blank; or once is enough
+      const request = navigator.locks.request.bind(navigator.locks)
+      globalThis.ledAt = []
+      navigator.locks.request = (name, options, held) =>
+        request(name, options, (lock) => {
+          const answer = held(lock)
+          // What it has not waited for any more it gives back at once.
+          if (name.startsWith('presently:') && name.endsWith(':' + user) && answer) globalThis.ledAt.push(Date.now())
+          return answer
+        })
+    }
+
     for (const [how, end] of Object.entries({
-      'is closed without a word': (leader) => leader.close(),
+      'is closed without a word': async (leader) => {
+        const since = Date.now()
+        await leader.close()
+        return since
+      },
       'crashes': async (leader) => {
         const cdp = await leader.context().newCDPSession(leader)
         const gone = leader.waitForEvent('crash')
+        const since = Date.now()
         cdp.send('Page.crash').catch(() => {})
         await gone
+        return since
       },
       'is frozen': async (leader) => {
         const cdp = await leader.context().newCDPSession(leader)
+        const since = Date.now()
         await cdp.send('Page.setWebLifecycleState', { state: 'frozen' })
+        return since
       },
       // Not for ever: what hangs for good is never closed.
-      hangs: async (leader) => {
+      hangs: (leader) =>
         leader.evaluate(() => {
-          const end = Date.now() + 9000
-          while (Date.now() < end);
-        }).catch(() => {})
-      },
+          const since = Date.now()
+          setTimeout(() => {
+            while (Date.now() < since + 9000);
+          })
+          return since
+        }),
     })) {
       story(`another tab takes over when the one that leads ${how}`, SHORT, async ({ url, someone, t }) => {
         const mine = await someone({ real: true })
+        await mine.context.addInitScript(noteLead, 'ada')
         const tabs = [await open(mine, url, 'ada'), await open(mine, url, 'ada'), await open(mine, url, 'ada')]
         const ben = await open(await someone(), url, 'ben')
         await sees(ben, 'ada')
         const leader = await until('one leads', () => whoLeads(tabs))
         const others = tabs.filter((tab) => tab !== leader)
         const [{ sessionId }] = await sessions(url, 'ada')
-        await ben.evaluate(() => {
-          globalThis.lost = 0
-          new MutationObserver(() => document.querySelector('#here [data-user=ada]') || globalThis.lost++).observe(document.querySelector('#here'), { childList: true })
-        })
-        const since = performance.now()
-        await end(leader)
+        await ben.evaluate(watchFor, 'ada')
+        await Promise.all(others.map((tab) => tab.evaluate(watchLateness)))
+        // All of them have the clock of this machine.
+        const since = await end(leader)
         await until('another leads', () => whoLeads(others))
-        const took = performance.now() - since
-        t.diagnostic(`another led after ${Math.round(took)} ms`)
-        assert.ok(took < 6000, `it took ${took} ms, where 2000 are promised and two busy cores excuse some`)
+        const [took, late] = await Promise.all([
+          Promise.all(others.map((tab) => tab.evaluate(() => globalThis.ledAt))).then((at) => Math.min(...at.flat().filter((at) => at >= since)) - since),
+          Promise.all(others.map((tab) => tab.evaluate(() => globalThis.late))).then((late) => Math.round(Math.min(...late))),
+        ])
+        t.diagnostic(`another led after ${took} ms; timers of a page in front were up to ${late} ms late`)
+        // Two timers have to run out.
+        assert.ok(took <= 2000 + 2 * late, `it took ${took} ms`)
         await Promise.all(others.map((tab) => live(tab)))
         // It hears, and is heard, in the same session; nobody saw ada go.
         await choose(ben, 'Busy')
@@ -243,25 +245,20 @@ describe('the demo', { concurrency: 3 }, () => {
     }
   })
 
-  test('people at different instances see each other', { timeout: 60_000 }, async () => {
+  story('people at different instances see each other', null, async ({ someone }) => {
     const settings = { ...PRODUCTION, REDIS_URL: await startRedis() }
     const [a, b] = await Promise.all([startServer(settings), startServer(settings)])
-    const [one, other] = await Promise.all([newBrowser(browser), newBrowser(browser)])
-    try {
-      const ada = await openWithToken(one, a.url, 'ada', 'Ada')
-      const ben = await openWithToken(other, b.url, 'ben', 'Ben')
-      await sees(ada, 'ben', { status: 'online', text: 'Ben' })
-      await sees(ben, 'ada', { status: 'online', text: 'Ada' })
-      await choose(ben, 'Busy')
-      await sees(ada, 'ben', { status: 'busy' })
-      await ada.getByLabel('Write something').pressSequentially('hello')
-      await ben.getByText('Ada is typing…').waitFor()
-      await ada.close({ runBeforeUnload: true })
-      await sees(ben, 'ada', { list: 'gone', status: 'offline' })
-      assert.deepEqual([...one.wrong(), ...other.wrong()], [])
-    } finally {
-      await Promise.all([one.close(), other.close(), a.crash(), b.crash()])
-    }
+    const ada = await openWithToken(await someone(), a.url, 'ada', 'Ada')
+    const ben = await openWithToken(await someone(), b.url, 'ben', 'Ben')
+    await sees(ada, 'ben', { status: 'online', text: 'Ben' })
+    await sees(ben, 'ada', { status: 'online', text: 'Ada' })
+    await choose(ben, 'Busy')
+    await sees(ada, 'ben', { status: 'busy' })
+    await ada.getByLabel('Write something').pressSequentially('hello')
+    await ben.getByText('Ada is typing…').waitFor()
+    await ada.close({ runBeforeUnload: true })
+    await sees(ben, 'ada', { list: 'gone', status: 'offline' })
+    await Promise.all([a.crash(), b.crash()])
   })
 
   // A browser has six connections to a server that speaks HTTP/1.1. With a stream each, the seventh tab would hang, and its heartbeats with it.
@@ -275,10 +272,7 @@ describe('the demo', { concurrency: 3 }, () => {
     assert.equal(all.length, 1, `sessions: ${JSON.stringify(all)}`)
     // For more than two TTLs: whoever does not beat is not seen any more.
     const seq = all[0].seq
-    await ben.evaluate(() => {
-      globalThis.lost = 0
-      new MutationObserver(() => document.querySelector('#here [data-user=ada]') || globalThis.lost++).observe(document.querySelector('#here'), { childList: true })
-    })
+    await ben.evaluate(watchFor, 'ada')
     await until('ada has beaten for two TTLs', async () => (await sessions(url, 'ada'))[0]?.seq > seq + 6500)
     assert.equal(await ben.evaluate(() => globalThis.lost), 0, 'ada was away for a moment')
     // And the last of them can still ask for things, which all the others see.
@@ -286,32 +280,78 @@ describe('the demo', { concurrency: 3 }, () => {
     for (const tab of [tabs[0], tabs[5], ben]) await sees(tab, 'ada', { status: 'busy' })
   })
 
-  test('a server that is away for a while, and another that says 503 meanwhile, make nobody offline', { timeout: 60_000 }, async () => {
+  // Both restarts are real: the process ends, whoever asks meanwhile is told 503 as by a proxy, and another process comes up on the same port.
+  story('a server that crashes, is 503 for a while and comes back without memory makes nobody offline', null, async ({ someone }) => {
     let server = await startServer()
     const { url, port } = server
-    const mine = await newBrowser(browser, { expected: OUTAGE })
-    const his = await newBrowser(browser, { expected: OUTAGE })
-    try {
-      const ada = await open(mine, url, 'ada')
-      const ben = await open(his, url, 'ben')
-      await sees(ada, 'ben', { status: 'online' })
-      await server.crash()
-      const broken = await startBroken(port)
-      await sees(ada, 'ben', { status: 'online', stale: true })
-      await ada.getByText('People are shown as they were').waitFor()
-      await until('it was asked again', () => broken.asked >= 4)
-      await sees(ada, 'ben', { status: 'online', stale: true })
-      await broken.stop()
-      server = await startServer({}, port)
-      // With a new secret: tokens and subscription are another server's.
-      await Promise.all([live(ada, 30_000), live(ben, 30_000)])
-      await sees(ada, 'ben', { status: 'online', text: 'Viewing' })
-      await sees(ben, 'ada', { status: 'online' })
-      assert.deepEqual([...mine.wrong(), ...his.wrong()], [])
-    } finally {
-      await Promise.all([mine.close(), his.close(), server.crash()])
-    }
+    const ada = await open(await someone({ expected: OUTAGE }), url, 'ada')
+    const ben = await open(await someone({ expected: OUTAGE }), url, 'ben')
+    await sees(ada, 'ben', { status: 'online' })
+    await ada.evaluate(watchFor, 'ben')
+    await server.crash()
+    const broken = await startBroken(port)
+    await sees(ada, 'ben', { status: 'online', stale: true })
+    await ada.getByText('People are shown as they were').waitFor()
+    await until('it was asked again', () => broken.asked >= 4)
+    await sees(ada, 'ben', { status: 'online', stale: true })
+    assert.equal(await ada.evaluate(() => globalThis.lost), 0, 'ben was shown as gone while the server was away')
+    await broken.stop()
+    server = await startServer({}, port)
+    // With a new secret: tokens and subscription are another server's.
+    await Promise.all([live(ada), live(ben)])
+    await sees(ada, 'ben', { status: 'online', text: 'Viewing' })
+    await sees(ben, 'ada', { status: 'online' })
+    await server.crash()
   })
+
+  story('a server that is stopped in good order, is 503 for a while and comes back goes on where it was', null, async ({ someone }) => {
+    const settings = { ...PRODUCTION, REDIS_URL: await startRedis(), DRAIN: '1s', TTL: '60s' }
+    let server = await startServer(settings)
+    const { url, port } = server
+    const ada = await openWithToken(await someone({ expected: OUTAGE }), url, 'ada', 'Ada')
+    const ben = await openWithToken(await someone({ expected: OUTAGE }), url, 'ben', 'Ben')
+    const log = (page) => page.locator('#log li').evaluateAll((lines) => lines.map((line) => [line.dataset.event, line.querySelector('code').textContent]))
+    await sees(ada, 'ben', { status: 'online' })
+    await choose(ben, 'Busy')
+    await sees(ada, 'ben', { status: 'busy' })
+    await Promise.all([ada, ben].map((page, i) => page.evaluate(watchFor, ['ben', 'ada'][i])))
+    await server.stop()
+    const broken = await startBroken(port)
+    await until('it was asked again', () => broken.asked >= 4)
+    await sees(ada, 'ben', { status: 'busy', stale: true })
+    await broken.stop()
+    server = await startServer(settings, port)
+    await Promise.all([live(ada), live(ben)])
+    await sees(ada, 'ben', { status: 'busy' })
+    await choose(ben, 'Away')
+    await sees(ada, 'ben', { status: 'away' })
+    // Told to go, and resumed by the id of the last event. Nobody was gone at any time.
+    const told = await log(ada)
+    assert.ok(told.some(([event, data]) => event === 'reconnect' && data.includes('drain')), 'nobody was told of the end: ' + JSON.stringify(told))
+    assert.ok(told.filter(([event]) => event === 'hello').at(-1)[1].includes('"resumed":true'), 'it did not go on where it was: ' + JSON.stringify(told))
+    assert.deepEqual(await Promise.all([ada, ben].map((page) => page.evaluate(() => globalThis.lost))), [0, 0])
+    await server.crash()
+  })
+
+  for (const [look, options] of Object.entries({
+    light: { colorScheme: 'light' },
+    dark: { colorScheme: 'dark' },
+    narrow: { colorScheme: 'light', viewport: { width: 320, height: 800 } },
+  })) {
+    story(`nothing of it is out of reach of a screen reader, a keyboard or weak eyes: ${look}`, {}, async ({ url, someone }) => {
+      const ada = await open(await someone(options), url, 'ada')
+      const ben = await open(await someone(), url, 'ben')
+      await choose(ben, 'Do not disturb')
+      await ben.getByRole('button', { name: 'Coffee' }).click()
+      await sees(ada, 'ben', { status: 'dnd', text: 'Coffee' })
+      await ben.getByLabel('Write something').pressSequentially('x')
+      await ada.evaluate(() => document.querySelectorAll('details').forEach((details) => (details.open = true)))
+      await ada.locator('#explain table').waitFor()
+      await ada.evaluate(axe.source)
+      const { violations } = await ada.evaluate(() => globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }))
+      assert.deepEqual(violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ target, failureSummary }) => `${target} ${failureSummary}`).join('; ')}`), [])
+    })
+  }
 
   story('it fits narrow windows', {}, async ({ url, someone }) => {
     const ada = await open(await someone({ viewport: { width: 320, height: 700 } }), url, 'ada')

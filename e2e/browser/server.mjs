@@ -12,6 +12,15 @@ export const SECRET = 'of thirty-two bytes or a few more, for tests'
 const binary = join(work, 'presently')
 const processes = new Set()
 
+/** How long to wait, in ms, for what comes at once on a machine that has nothing else to do. */
+export const PATIENCE = 40_000
+
+// They would outlive us, as they are not of our group.
+process.on('exit', () => {
+  for (const child of processes) end(child)
+})
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
+
 /** Builds the program. */
 export function build() {
   execFileSync('go', ['build', '-o', binary, '.'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, CGO_ENABLED: '0' } })
@@ -32,9 +41,9 @@ export function freePort() {
   })
 }
 
-/** Runs a program until the end of all. */
+/** Runs a program until the end of all, as the first of a group of its own. */
 export function run(command, args, env = {}) {
-  const child = spawn(command, args, { cwd: work, env: { PATH: process.env.PATH, HOME: work, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(command, args, { cwd: work, env: { PATH: process.env.PATH, HOME: work, ...env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
   child.text = ''
   for (const out of [child.stdout, child.stderr]) out.on('data', (data) => (child.text += data))
   child.ended = new Promise((resolve) => child.on('exit', resolve))
@@ -43,15 +52,24 @@ export function run(command, args, env = {}) {
   return child
 }
 
+// With whatever it has started.
+function end({ pid }) {
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // It has ended by itself.
+  }
+}
+
 async function kill(child) {
-  child.kill('SIGKILL')
+  end(child)
   await child.ended
 }
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** Asks until `ask` says something, but not for ever. */
-export async function until(what, ask, patience = 15_000) {
+export async function until(what, ask, patience = PATIENCE) {
   const end = Date.now() + patience
   for (;;) {
     const answer = await ask()

@@ -124,6 +124,7 @@ type History struct {
 	Outages       []Outage
 	Disagreements []Disagreement
 	Ended         At
+	Stall         At // by how much this process itself was late at most, because the machine was busy: so late may anybody be
 }
 
 // Watch is what a watcher watches.
@@ -156,9 +157,15 @@ func newRecorder(ttl, grace time.Duration) *recorder {
 
 func (r *recorder) now() At { return time.Since(r.began) }
 
+// sampleEvery is how often clocks are compared. How late that is done tells how busy the machine is.
+const sampleEvery = 100 * time.Millisecond
+
 func (r *recorder) sample() {
+	now := time.Now()
 	r.write(func(h *History) {
-		now := time.Now()
+		if n := len(h.Samples); n > 0 {
+			h.Stall = max(h.Stall, now.Sub(r.began)-h.Samples[n-1].At-sampleEvery, time.Since(now))
+		}
 		h.Samples = append(h.Samples, Sample{now.Sub(r.began), now.UnixMicro()})
 	})
 }

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -17,13 +18,19 @@ type Proxy struct {
 	l       net.Listener
 	done    sync.WaitGroup
 	latency atomic.Int64 // ns, each way
+	rate    atomic.Int64 // bytes a second, each way of each connection; 0: as many as come
+	loss    atomic.Int64 // one in so many of what comes to subscribers is lost; 0: none
 
-	mu     sync.Mutex // guards what follows
-	cut    bool       // nothing passes
-	cutBus bool       // nothing passes to connections that have subscribed
-	healed chan struct{}
-	conns  map[net.Conn]bool
-	closed bool
+	// Lost is how often something was.
+	Lost atomic.Int64
+
+	mu          sync.Mutex // guards what follows
+	cut         bool       // nothing passes
+	cutBus      bool       // nothing passes to connections that have subscribed
+	cutCommands bool       // nothing passes to connections that have not
+	healed      chan struct{}
+	conns       map[net.Conn]bool
+	closed      bool
 }
 
 // NewProxy listens on loopback until Close, and passes everything to target.
@@ -53,11 +60,22 @@ func (p *Proxy) Close() {
 // Latency delays all that passes from now on, each way.
 func (p *Proxy) Latency(d time.Duration) { p.latency.Store(int64(d)) }
 
+// Rate lets only so many bytes a second pass each way of each connection; 0: as many as come.
+func (p *Proxy) Rate(bytes int64) { p.rate.Store(bytes) }
+
+// Lose drops one in so many pieces of what comes to subscribers, of those that are whole messages as far as can be seen; 0: none.
+func (p *Proxy) Lose(oneIn int64) { p.loss.Store(oneIn) }
+
+// CutCommands holds back what comes to those who have not subscribed, or nothing any more.
+func (p *Proxy) CutCommands(cut bool) { p.holdBack(false, false, cut) }
+
 // Cut holds back everything, or what goes to subscribers, or nothing any more.
-func (p *Proxy) Cut(all, bus bool) {
+func (p *Proxy) Cut(all, bus bool) { p.holdBack(all, bus, false) }
+
+func (p *Proxy) holdBack(all, bus, commands bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.cut, p.cutBus = all, bus
+	p.cut, p.cutBus, p.cutCommands = all, bus, commands
 	close(p.healed) // whoever waits looks again
 	p.healed = make(chan struct{})
 }
@@ -148,6 +166,7 @@ func (k *link) pump(to, from net.Conn, up bool) {
 		}
 	})
 	buffer := make([]byte, 16<<10)
+	var free time.Time // when the wire is
 	for {
 		n, err := from.Read(buffer)
 		if n > 0 {
@@ -155,7 +174,15 @@ func (k *link) pump(to, from net.Conn, up bool) {
 			if up && !k.bus.Load() && bytes.Contains(bytes.ToLower(data), []byte("subscribe\r\n")) {
 				k.bus.Store(true)
 			}
-			queue <- chunk{data, time.Now().Add(time.Duration(k.p.latency.Load()))}
+			if !up && k.loses(data) {
+				k.p.Lost.Add(1)
+				continue
+			}
+			now := time.Now()
+			if rate := k.p.rate.Load(); rate > 0 {
+				free = later(free, now).Add(time.Duration(int64(n) * int64(time.Second) / rate))
+			}
+			queue <- chunk{data, later(free, now).Add(time.Duration(k.p.latency.Load()))}
 		}
 		if err != nil {
 			break
@@ -164,6 +191,21 @@ func (k *link) pump(to, from net.Conn, up bool) {
 	close(queue)
 	k.goneNow.Do(func() { close(k.gone); to.Close(); from.Close() })
 	writer.Wait()
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// loses says whether a piece of what comes to a subscriber is to be lost. It must be whole messages, or the connection would make no sense any more: they
+// have no line breaks of that kind in them, and a server that has little to say writes them one by one.
+func (k *link) loses(data []byte) bool {
+	oneIn := k.p.loss.Load()
+	return oneIn > 0 && k.bus.Load() && len(data) < 4<<10 && bytes.HasSuffix(data, []byte("\r\n")) &&
+		(bytes.HasPrefix(data, []byte("*3\r\n$7\r\nmessage")) || bytes.HasPrefix(data, []byte(">3\r\n$7\r\nmessage"))) && rand.Int64N(oneIn) == 0
 }
 
 // await waits until a chunk is due and the network lets it pass.
@@ -177,7 +219,7 @@ func (k *link) await(due time.Time, up bool) bool {
 	}
 	for {
 		k.p.mu.Lock()
-		held, healed := k.p.cut || k.p.cutBus && k.bus.Load() && !up, k.p.healed
+		held, healed := k.p.cut || !up && (k.p.cutBus && k.bus.Load() || k.p.cutCommands && !k.bus.Load()), k.p.healed
 		k.p.mu.Unlock()
 		if !held {
 			return true

@@ -207,6 +207,35 @@ func (o operation) pointer() string {
 	return "#/paths/" + escape(o.path) + "/" + strings.ToLower(o.method)
 }
 
+// Operations are the ids of all operations, sorted.
+func (c *Contract) Operations() []string {
+	var ids []string
+	for _, o := range c.operations {
+		ids = append(ids, o.spec.OperationID)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// OperationOf is the id of the operation that a request would be answered by.
+func (c *Contract) OperationOf(req *http.Request) (string, bool) {
+	o, ok := c.find(req)
+	if !ok {
+		return "", false
+	}
+	return o.spec.OperationID, true
+}
+
+// Codes are the codes of all problems, sorted.
+func (c *Contract) Codes() []string {
+	var codes []string
+	for _, code := range c.doc.Components.Schemas["ProblemCode"].Value.Enum {
+		codes = append(codes, fmt.Sprint(code))
+	}
+	slices.Sort(codes)
+	return codes
+}
+
 func operationsOf(doc *openapi3.T) []operation {
 	var ops []operation
 	for path, item := range doc.Paths.Map() {

@@ -11,7 +11,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -159,7 +161,7 @@ func TestProxyLeavesTheRefusalOfALargeBodyToTheInstance(t *testing.T) {
 }
 
 type proxy struct {
-	url           string
+	url, log      string
 	first, second *httptest.Server
 }
 
@@ -184,7 +186,7 @@ func startProxy(t *testing.T, instance http.HandlerFunc) *proxy {
 		"listen 8080", "listen "+addr,
 		"/tmp/", dir+"/",
 	).Replace(read(t, "deploy/nginx/nginx.conf"))
-	p.url = "http://" + addr
+	p.url, p.log = "http://"+addr, filepath.Join(dir, "log")
 	runNginx(t, dir, conf, addr)
 	return p
 }
@@ -292,3 +294,97 @@ func (p *proxy) send(t *testing.T, method, path string, body io.Reader) *http.Re
 	t.Cleanup(func() { _ = res.Body.Close() })
 	return res
 }
+
+// A request that the proxy takes for one and an instance for two is how strangers get their words into others' requests. Whatever is sent, an instance
+// is asked just what the proxy thinks it has asked.
+func TestProxyAndInstanceAgreeWhereARequestEnds(t *testing.T) {
+	var mu sync.Mutex
+	var asked []string
+	proxy := startProxy(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		mu.Lock()
+		defer mu.Unlock()
+		asked = append(asked, r.Method+" "+r.URL.Path)
+	})
+	const (
+		hidden = "GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"
+		head   = "POST /v1/presence/heartbeat HTTP/1.1\r\nHost: x\r\n"
+		chunks = "Transfer-Encoding: chunked\r\n"
+	)
+	length := fmt.Sprintf("Content-Length: %d\r\n", len(hidden)+5)
+	for _, sent := range []string{
+		head + length + chunks + "\r\n0\r\n\r\n" + hidden,
+		head + chunks + length + "\r\n0\r\n\r\n" + hidden,
+		head + "Content-Length: 3\r\n" + length + "\r\nabc" + hidden,
+		head + "Content-Length: 3, 3\r\n\r\nabc" + hidden,
+		head + "Content-Length: +3\r\n\r\nabc" + hidden,
+		head + "Content-Length : 3\r\n\r\nabc" + hidden,
+		head + "Content-Length: 0\r\n" + "Content-Length: 0\r\n\r\n" + hidden,
+		head + "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n" + hidden,
+		head + "Transfer-Encoding: xchunked\r\n" + length + "\r\n0\r\n\r\n" + hidden,
+		head + "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" + hidden,
+		head + "Transfer-Encoding: identity, chunked\r\n" + length + "\r\n0\r\n\r\n" + hidden,
+		head + "Transfer-Encoding:\vchunked\r\n" + length + "\r\n0\r\n\r\n" + hidden,
+		head + "Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n0\r\n\r\n" + hidden,
+		head + "X: y\r\n Transfer-Encoding: chunked\r\n" + length + "\r\n0\r\n\r\n" + hidden,
+		head + "X: y\rTransfer-Encoding: chunked\r\n" + length + "\r\n0\r\n\r\n" + hidden,
+		head + "X: y\nTransfer-Encoding: chunked\n" + "\r\n0\r\n\r\n" + hidden,
+		head + chunks + "\r\n0\n\n" + hidden,
+		head + chunks + "\r\n1;a\nb\r\nx\r\n0\r\n\r\n" + hidden,
+		head + chunks + "\r\n1\rx\r\n0\r\n\r\n" + hidden,
+		head + chunks + "\r\n0x1\r\nx\r\n0\r\n\r\n" + hidden,
+		head + chunks + "\r\n-1\r\nx\r\n0\r\n\r\n" + hidden,
+		head + chunks + "\r\n1ffffffffffffffff\r\nx\r\n0\r\n\r\n" + hidden,
+		head + chunks + "\r\n3\r\nabcd\r\n0\r\n\r\n" + hidden,
+		head + chunks + "\r\n0\r\nX: y\r\n\r\n" + hidden,
+		strings.Replace(head, "1.1", "1.0", 1) + chunks + "\r\n0\r\n\r\n" + hidden,
+		strings.Replace(head, "POST", "GET", 1) + length + "\r\n" + hidden + "abcde" + hidden,
+		strings.Replace(head, "POST", "HEAD", 1) + length + "\r\n" + hidden + "abcde" + hidden,
+		strings.Replace(head, "POST", "DELETE", 1) + chunks + "\r\n0\r\n\r\n" + hidden,
+		head + "Expect: 100-continue\r\n" + length + "\r\n" + hidden + "abcde" + hidden,
+		head + "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n" + length + "\r\n" + hidden + "abcde" + hidden,
+		head + "Connection: Content-Length\r\n" + length + "\r\n" + hidden + "abcde" + hidden,
+	} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(proxy.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_, _ = io.WriteString(conn, sent+"GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+		_, _ = io.Copy(io.Discard, conn)
+		_ = conn.Close()
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	differ := func() (differences []string) {
+		log, err := os.ReadFile(proxy.log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		counted := map[string]int{} // how often the proxy passed each on
+		for _, m := range passedOn.FindAllStringSubmatch(string(log), -1) {
+			counted[m[1]]++
+		}
+		for _, request := range asked {
+			counted[request]--
+		}
+		for request, n := range counted {
+			if n != 0 {
+				differences = append(differences, fmt.Sprintf("%s: the proxy passed on %d more than instances were asked", request, n))
+			}
+		}
+		return differences
+	}
+	for limit := time.Now().Add(10 * time.Second); len(differ()) > 0 && time.Now().Before(limit); { // it writes its log after the answer
+		time.Sleep(5 * time.Millisecond)
+	}
+	for _, difference := range differ() {
+		t.Error(difference)
+	}
+	if len(asked) < 10 {
+		t.Errorf("only %d requests were passed on: %q", len(asked), asked)
+	}
+}
+
+// passedOn is a line of the log that has the address of an instance at its end.
+var passedOn = regexp.MustCompile(`"(\w+ [^"]*)" \d+ \d+ [\d.]+s [\d.]+:\d+`)

@@ -5,7 +5,7 @@
 #
 # Things: redis (tests run against real servers), cc (the race detector needs
 # a C compiler), curl (the README's lines are run as they stand), nginx (its configuration in deploy/ is checked and tried),
-# chromium (the client's tests), make.
+# chromium (the client's tests), jq (the commands of docs/), java and python (a client that is generated from the contract), make.
 set -euo pipefail
 
 missing=()
@@ -26,6 +26,13 @@ for thing; do
 	curl) need "curl ca-certificates" curl ;;
 	nginx) need nginx-light nginx /usr/sbin/nginx ;;
 	chromium) need chromium chromium chromium-browser google-chrome ;;
+	jq) need jq jq ;;
+	java) need default-jre-headless java ;;
+	python) # Debian's own: another one in the PATH does not see Debian's libraries
+		if ! /usr/bin/python3 -c 'import urllib3, six, certifi, dateutil' 2>/dev/null; then
+			missing+=(python3 python3-urllib3 python3-six python3-certifi python3-dateutil)
+		fi
+		;;
 	make) need make make ;;
 	*)
 		echo "install.sh: unknown thing: $thing" >&2

@@ -2,8 +2,5 @@
 # Lints the contract, installing the pinned linter first where it is missing.
 set -eu
 cd "$(dirname "$0")"
-if ! cmp -s package-lock.json node_modules/.presently-lock; then
-	npm ci --no-fund --no-audit
-	cp package-lock.json node_modules/.presently-lock
-fi
+. ./npm.sh
 npx --no-install redocly lint --config ../../redocly.yaml ../../openapi.yaml

@@ -19,6 +19,8 @@ import (
 type Options struct {
 	TTL   time.Duration // length of a hold
 	Sweep time.Duration // how often lapsed sessions are looked for
+
+	Panics *presence.Panics // hears of those of a sweep
 }
 
 const (
@@ -34,6 +36,7 @@ type Store struct {
 
 	mu      sync.Mutex // guards what follows
 	feed    presence.Feed
+	ran     bool // Run has run before
 	users   map[string]*user
 	live    deadlines // all live sessions
 	head    presence.Head
@@ -43,6 +46,7 @@ type Store struct {
 
 	rooms         map[string]*room // what is in line with the users' records; see bring
 	subscriptions map[string]presence.Subscription
+	counted       map[string][]counted // by user, those made longest ago first
 	revoked       map[string]time.Time // before when, by user
 	streams       map[string]streams   // by instance
 }
@@ -76,7 +80,7 @@ type tombstone struct {
 func New(opts Options) *Store {
 	s := &Store{
 		opts: opts, users: map[string]*user{}, feed: deaf{}, secret: make([]byte, 32),
-		rooms: map[string]*room{}, subscriptions: map[string]presence.Subscription{}, revoked: map[string]time.Time{}, streams: map[string]streams{},
+		rooms: map[string]*room{}, subscriptions: map[string]presence.Subscription{}, counted: map[string][]counted{}, revoked: map[string]time.Time{}, streams: map[string]streams{},
 	}
 	rand.Read(s.secret)
 	s.head.Epoch = time.Now().UnixMicro()
@@ -211,6 +215,8 @@ func wire(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
 // purge forgets users of whom nothing is left but an old last-seen time, and what else is long over.
 func (s *Store) purge() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.forgetGone()
 	s.forgetSubscriptions()
 	now := time.Now()

@@ -21,6 +21,25 @@ type streams struct {
 // SubscriptionLane implements presence.Store.
 func (s *Store) SubscriptionLane(string) int { return 0 }
 
+// counted is a subscription as it counts for its user, until it is forgotten.
+type counted struct {
+	id   string
+	ends time.Time
+}
+
+// CountSubscription implements presence.Store.
+func (s *Store) CountSubscription(_ context.Context, user, id string, ends time.Time, most int) (surplus []string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	his := append(s.counted[user], counted{id, ends})
+	for len(his) > most {
+		surplus = append(surplus, his[0].id)
+		his = his[1:]
+	}
+	s.counted[user] = slices.Clone(his)
+	return surplus, nil
+}
+
 // PutSubscription implements presence.Store.
 func (s *Store) PutSubscription(_ context.Context, sub presence.Subscription) (presence.Version, error) {
 	s.mu.Lock()
@@ -65,6 +84,9 @@ func forgettable(sub presence.Subscription) bool {
 // forgetSubscriptions forgets those that ended long ago.
 func (s *Store) forgetSubscriptions() {
 	maps.DeleteFunc(s.subscriptions, func(_ string, sub presence.Subscription) bool { return forgettable(sub) })
+	maps.DeleteFunc(s.counted, func(_ string, his []counted) bool {
+		return !slices.ContainsFunc(his, func(c counted) bool { return time.Since(c.ends) < presence.SubscriptionKept })
+	})
 }
 
 // CountStreams implements presence.Store.

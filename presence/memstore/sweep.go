@@ -10,9 +10,7 @@ import (
 
 // Run implements presence.Store.
 func (s *Store) Run(ctx context.Context, feed presence.Feed) error {
-	s.mu.Lock()
-	s.feed = feed
-	s.mu.Unlock()
+	s.listen(feed)
 	defer func() {
 		s.mu.Lock()
 		s.feed = deaf{}
@@ -36,11 +34,20 @@ func (s *Store) Run(ctx context.Context, feed presence.Feed) error {
 		case <-beacon.C:
 			s.beacon()
 		case <-purge.C:
-			s.mu.Lock()
 			s.purge()
-			s.mu.Unlock()
 		}
 	}
+}
+
+// listen tells the feed from now on. What was announced while Run did not run, because it had ended in a panic, was told to nobody.
+func (s *Store) listen(feed presence.Feed) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.feed = feed
+	if s.ran {
+		feed.Missed(0)
+	}
+	s.ran = true
 }
 
 // sweep ends the sessions whose deadline has passed. Where it finds that it has not swept for too long (the process was frozen, or
@@ -64,7 +71,9 @@ func (s *Store) sweep() {
 			back = append(back, live)
 			continue
 		}
-		s.claim(live)
+		if s.opts.Panics.Try(presence.PanicInStore, func() error { s.claim(live); return nil }) != nil {
+			s.live.expect(live, now.Add(s.opts.TTL)) // others are not to wait for this one
+		}
 	}
 	for _, live := range back {
 		s.live.expect(live, live.deadline)

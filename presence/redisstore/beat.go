@@ -73,7 +73,7 @@ var errSessionLost = errors.New("the session was lost")
 
 // mayBeSteady tells the time, where the plain command can do all that the beat asks for.
 func (s *Store) mayBeSteady(b presence.Beat, says string) (nowMs int64, ok bool) {
-	if b.Seq != nil && !s.numbers.newer(b.User, b.Session, *b.Seq) {
+	if b.Seq != nil && !s.numbers.newer(b.User, b.Session, *b.Seq) || s.memory[s.Lane(b.User)].suspect(b.User, b.Session) {
 		return 0, false
 	}
 	nowMs, ok = s.clocks[s.Lane(b.User)].millis()

@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/presently/presently/presence"
 )
 
 const (
@@ -23,6 +25,7 @@ var errClosed = errors.New("the store is closed")
 // Commands that wait for each other keep their order; between others there is none, as on connections of their own.
 type coalescer struct {
 	client redis.UniversalClient
+	panics *presence.Panics
 	queue  chan *errand
 	quit   chan struct{}
 	done   sync.WaitGroup
@@ -33,10 +36,11 @@ type errand struct {
 	ctx      context.Context
 	commands []command
 	done     chan struct{}
+	err      error // of all of them; before done is closed
 }
 
-func newCoalescer(client redis.UniversalClient, flushers int) *coalescer {
-	c := &coalescer{client: client, queue: make(chan *errand, queueMost), quit: make(chan struct{})}
+func newCoalescer(client redis.UniversalClient, panics *presence.Panics, flushers int) *coalescer {
+	c := &coalescer{client: client, panics: panics, queue: make(chan *errand, queueMost), quit: make(chan struct{})}
 	for range flushers {
 		c.done.Go(c.flush)
 	}
@@ -55,7 +59,7 @@ func (c *coalescer) do(ctx context.Context, commands ...command) error {
 	}
 	select {
 	case <-e.done:
-		return nil
+		return e.err
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-c.quit:
@@ -97,6 +101,14 @@ func (c *coalescer) send(batch []*errand) {
 	if len(batch) == 0 {
 		return
 	}
+	err := c.panics.Try(presence.PanicInStore, func() error { c.exec(batch); return nil })
+	for _, e := range batch {
+		e.err = err
+		close(e.done)
+	}
+}
+
+func (c *coalescer) exec(batch []*errand) {
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
 	p := c.client.Pipeline()
@@ -106,9 +118,6 @@ func (c *coalescer) send(batch []*errand) {
 		}
 	}
 	_, _ = p.Exec(ctx) // each command has its own error
-	for _, e := range batch {
-		close(e.done)
-	}
 }
 
 // close ends the flushers and waits for them. Callers get errClosed.

@@ -5,7 +5,7 @@
 // Users are hashed to partitions. All keys of a partition share a hash tag, so that one script may touch them on a cluster, and
 // everything that happens in a partition happens in one order:
 //
-//	presently:{16.3}:meta       epoch, seq and ver (where the lane is), tick (of the last sweep), held, beacon, process
+//	presently:{16.3}:meta       epoch, seq and ver (where the lane is), tick (of the last sweep), held, parting, beacon, process
 //	presently:{16.3}:beats      sorted set: live sessions, by deadline
 //	presently:{16.3}:left       sorted set: sessions that said goodbye, by the end of their grace
 //	presently:{16.3}:rooms      sorted set, by name: the index of rooms (index.go)
@@ -56,7 +56,8 @@
 // Only a claim by a sweep ends a session for its silence; it claims and tells in one script, so that any number of instances may
 // sweep and each end is told once. Nothing else compares a deadline with a clock. A sweep that finds the tick of the one before it missing, too
 // old or in the future, or another Redis process than before, knows that the store was away or has lost something: it begins a
-// new epoch, and holds the partition for one TTL, in which leaves end and silence does not count.
+// new epoch, and holds the partition for one TTL, in which leaves end and silence does not count. Where there are data still, which may be old ones, leaves wait
+// for 3 s: instances are about to say who has come back since (see below).
 //
 // # After a loss
 //

@@ -54,11 +54,14 @@ func (e *ear) listen(ctx context.Context) {
 	pause := dialAgain
 	for ctx.Err() == nil {
 		start := time.Now()
-		err := e.connection(ctx)
+		err := e.store.opts.Panics.Try(presence.PanicInStore, func() error { return e.connection(ctx) })
 		if ctx.Err() != nil {
 			return
 		}
-		e.lookForDeafness(time.Now())
+		if errors.Is(err, presence.ErrPanicked) {
+			e.forget() // the next connection tells the feed what it may have missed
+		}
+		e.tellOfDeafness()
 		if time.Since(start) > deafAfter+time.Second {
 			pause = dialAgain
 		}
@@ -67,8 +70,19 @@ func (e *ear) listen(ctx context.Context) {
 		case <-ctx.Done():
 		case <-time.After(pause/2 + rand.N(pause)):
 		}
-		e.lookForDeafness(time.Now())
+		e.tellOfDeafness()
 		pause = min(2*pause, time.Second)
+	}
+}
+
+func (e *ear) tellOfDeafness() {
+	_ = e.store.opts.Panics.Try(presence.PanicInStore, func() error { e.lookForDeafness(time.Now()); return nil })
+}
+
+// forget has it taken for missed what memory may not have heard.
+func (e *ear) forget() {
+	for lane := range e.store.memory {
+		e.store.memory[lane].missed()
 	}
 }
 
@@ -201,9 +215,9 @@ func (e *ear) lookForDeafness(now time.Time) {
 	if e.lost || !e.deaf(now) && !e.store.health.anyFailing(deafAfter) {
 		return
 	}
-	e.lost = true
 	e.log.Warn("redis: lost", "commandsFail", e.store.health.anyFailing(deafAfter))
 	e.feed.Lost()
+	e.lost = true
 }
 
 // lookForRecovery tells the feed when all lanes speak again and commands get through.
@@ -214,10 +228,10 @@ func (e *ear) lookForRecovery() {
 	if e.deaf(time.Now()) || slices.ContainsFunc(e.lanes, func(h hearing) bool { return !h.spoke }) {
 		return
 	}
-	e.lost = false
 	e.log.Warn("redis: found again")
 	for i := range e.lanes {
 		e.feed.Missed(i)
 	}
 	e.feed.Found()
+	e.lost = false
 }

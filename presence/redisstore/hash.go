@@ -83,7 +83,9 @@ var places = map[string]int{
 const (
 	seqPlace  = 9
 	saysPlace = 11
-	leftPlace = 13
+	leftPlace = 13 // and two more that only a session has which has left
+
+	returnsPlace = 16
 
 	unsettled = "..........." // is no fingerprint
 )

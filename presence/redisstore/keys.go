@@ -12,7 +12,7 @@ const secretKey = "presently:secret"
 // partition names the keys of one partition. They share a hash tag, so that one script may touch all of them on a cluster. The number of
 // partitions is part of the tag: instances that disagree about it do not meet, instead of taking each other's users for lost.
 type partition struct {
-	meta  string // hash: epoch, seq, ver (highest version), tick (of the last sweep), held, beacon, process
+	meta  string // hash: epoch, seq, ver (highest version), tick (of the last sweep), held, parting (until then leaves wait), beacon, process
 	beats string // sorted set: live sessions by deadline
 	left  string // sorted set: sessions in their grace by its end
 	rooms string // sorted set: the index of rooms, by name; all scores are 0
@@ -51,6 +51,9 @@ func (p *partition) types(room string) string { return p.prefix + "types:" + roo
 
 // subscription is a hash. It lasts presence.SubscriptionKept longer than what it holds.
 func (p *partition) subscription(id string) string { return p.prefix + "sub:" + id }
+
+// subscriptions is the sorted set of the ids of a user's subscriptions, by when they were made, in ms. It lasts as long as the one that ends last.
+func (p *partition) subscriptions(user string) string { return p.prefix + "subs:" + user }
 
 // revoked is the sorted set of users whose tokens have been revoked, by the moment before which, in ms. Each that is added takes those out that
 // have stood for presence.RevocationKept.

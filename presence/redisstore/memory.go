@@ -36,6 +36,7 @@ type laneMemory struct {
 	settled    int64            // the epoch in which all that was remembered has been offered back, or the first
 	unread     []string         // users whose hashes are to be read
 	notes      subscriptionMemory
+	recalled   int64 // when a user was last offered back by anybody, in local µs; 0: never
 }
 
 // remembered is what is known of one user.
@@ -50,6 +51,7 @@ type remembered struct {
 	queued          bool // it stands in unread
 	ended           []grave
 	signs           []sign
+	suspects        []string // sessions that somebody has offered back: their next beat is not to be taken for steady
 }
 
 // grave is a session that is known to have ended.
@@ -85,6 +87,9 @@ func (m *laneMemory) expect(user, session string) bool {
 	if r == nil {
 		if r = m.old[user]; r == nil {
 			r = &remembered{}
+			if m.recalled != 0 && localMicros()-m.recalled < m.keep.Microseconds() { // perhaps he was offered back
+				r.suspects = []string{session}
+			}
 			m.ask(user, r)
 		}
 		if len(m.young) >= m.most {
@@ -95,6 +100,15 @@ func (m *laneMemory) expect(user, session string) bool {
 	}
 	_, live := r.facts.value("s:" + session)
 	return live
+}
+
+// suspect reports whether a session was offered back, and has not beaten here since. What was offered may be older than what the session says by now: then
+// there are two members of it, and beats that pass for steady move the one that does not count.
+func (m *laneMemory) suspect(user, session string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.find(user)
+	return r != nil && slices.Contains(r.suspects, session)
 }
 
 func (m *laneMemory) turn() {
@@ -124,6 +138,14 @@ func (m *laneMemory) greatest() int64 {
 	return int64(m.version)
 }
 
+// remembers reports whether there are facts of a user to offer back.
+func (m *laneMemory) remembers(user string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.find(user)
+	return r != nil && len(r.facts) > 0
+}
+
 // users are all who are remembered.
 func (m *laneMemory) users() []string {
 	m.mu.Lock()
@@ -138,25 +160,43 @@ func (m *laneMemory) users() []string {
 	return users
 }
 
-// lived notes a sign of life.
+// lived notes a sign of life. A session that gives one has not left: a return within grace is told by nothing either, and what is remembered of
+// the leave would end the session once more.
 func (m *laneMemory) lived(user string, s sign) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if r := m.find(user); r != nil {
-		r.signed(s)
+	r := m.find(user)
+	if r == nil {
+		return
+	}
+	r.suspects = slices.DeleteFunc(r.suspects, func(id string) bool { return id == s.session })
+	if !r.signed(s) {
+		return
+	}
+	if i, live := r.facts.find("s:" + s.session); live && part(r.facts[i].value, leftPlace) != "" {
+		list := strings.Split(r.facts[i].value, "|")
+		for place := leftPlace; place < returnsPlace && place <= len(list); place++ {
+			list[place-1] = ""
+		}
+		r.facts[i].value = strings.Join(list, "|")
+		r.doubt = true // how often it has come back is to be read
+		m.ask(user, r)
 	}
 }
 
-func (r *remembered) signed(s sign) {
+// signed notes a sign of life, and reports whether it is the newest of its session.
+func (r *remembered) signed(s sign) bool {
 	for i := range r.signs {
 		if r.signs[i].session == s.session {
-			if s.at >= r.signs[i].at {
-				r.signs[i] = s
+			if s.at < r.signs[i].at {
+				return false
 			}
-			return
+			r.signs[i] = s
+			return true
 		}
 	}
 	r.signs = append(r.signs, s)
+	return true
 }
 
 // left notes that a session has left, and its field as it is since. No change tells that.
@@ -218,6 +258,9 @@ func (m *laneMemory) hear(c presence.Change, told lines) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.version = max(m.version, c.Version)
+	if c.Cause == presence.ByRecall {
+		m.recalled = localMicros()
+	}
 	if c.Subscription != "" {
 		m.notes.heard(c.Subscription, c.Version)
 		return
@@ -244,6 +287,9 @@ func (r *remembered) hear(field, value string, c presence.Change) {
 	kind, id, _ := strings.Cut(field, ":")
 	_, known := places[kind]
 	recalled := c.Cause == presence.ByRecall
+	if kind == "s" && recalled && !slices.Contains(r.suspects, id) {
+		r.suspects = append(r.suspects, id)
+	}
 	switch {
 	case kind == "t":
 		r.end(graveOf(id, value, c.Version))
@@ -254,12 +300,21 @@ func (r *remembered) hear(field, value string, c presence.Change) {
 		r.settings.drop(field)
 	case isSetting(field):
 		r.settings.renew(field, value, recalled)
+	case kind == "s" && recalled && r.knowsBetter(field, value):
 	default:
 		r.facts.renew(field, value, recalled)
 		if (kind == "a" || kind == "m") && c.Cause != presence.ByBeat {
 			r.unsettle(id)
 		}
 	}
+}
+
+// knowsBetter reports whether a session was heard of here in its present version: whether it has left or come back since is then better known here, and
+// for us to offer, than by whoever was the first to offer it.
+func (r *remembered) knowsBetter(field, value string) bool {
+	was, live := r.facts.value(field)
+	id, _ := cutKind(field, "s")
+	return live && versionOf("s", was) == versionOf("s", value) && slices.ContainsFunc(r.signs, func(s sign) bool { return s.session == id })
 }
 
 // unsettle does to what is remembered what lua/unsettle.lua does.

@@ -34,6 +34,13 @@ func (s *Store) Lookup(ctx context.Context, viewer string, users []string) ([]pr
 			torn = append(torn, r)
 			continue
 		}
+		if gone := s.missing(r); len(gone) > 0 { // what was lost comes back first, as far as this instance remembers it
+			if _, err := s.recallSome(ctx, r.lane, gone); err != nil {
+				return nil, unavailable("lookup", err)
+			}
+			torn = append(torn, r)
+			continue
+		}
 		put(records, found, places[r.lane])
 	}
 	again, err := s.runAll(ctx, s.lookups(torn))
@@ -48,6 +55,16 @@ func (s *Store) Lookup(ctx context.Context, viewer string, users []string) ([]pr
 		put(records, found, places[torn[i].lane])
 	}
 	return records, nil
+}
+
+// missing are those of whom a reading has found no facts, and of whom facts are remembered: facts stay for 30 days after all sessions have ended.
+func (s *Store) missing(r *reading) (users []string) {
+	for i, t := range r.told {
+		if len(t.facts) == 0 && s.memory[r.lane].remembers(r.users[i]) {
+			users = append(users, r.users[i])
+		}
+	}
+	return users
 }
 
 // byLane makes a reading for each lane that has some of the users, and tells where in the list they stood.

@@ -23,6 +23,9 @@ const (
 	readAtOnce = 40
 	// graceUnknown is what is left of the grace of a session that left through another instance.
 	graceUnknown = 10 * time.Second
+	// leastGrace is what is left of any grace that is offered back: long enough for another instance to say that the session has come back, which nothing
+	// tells the one that took the leave.
+	leastGrace = 2 * recallSpread
 )
 
 // recaller knows in which lanes data may have been lost.
@@ -77,8 +80,11 @@ func (s *Store) offerBack(ctx context.Context) {
 				s.recaller.lost(lane)
 				continue
 			}
-			n, accepted, err := s.recallLane(ctx, lane)
-			users, taken = users+n, taken+accepted
+			err := s.opts.Panics.Try(presence.PanicInStore, func() error {
+				n, accepted, err := s.recallLane(ctx, lane)
+				users, taken = users+n, taken+accepted
+				return err
+			})
 			if err != nil {
 				s.recaller.lost(lane)
 			}
@@ -123,9 +129,12 @@ func (s *Store) recallSome(ctx context.Context, lane int, users []string) (taken
 	for i, u := range users {
 		facts, _ := versions[2*i].Text()
 		settings, _ := versions[2*i+1].Text()
-		if c, ok := s.offer(lane, u, facts, settings); ok {
-			calls, offered = append(calls, c), append(offered, u)
-		}
+		_ = s.opts.Panics.Try(presence.PanicInStore, func() error { // others are not to wait for a user who cannot be offered
+			if c, ok := s.offer(lane, u, facts, settings); ok {
+				calls, offered = append(calls, c), append(offered, u)
+			}
+			return nil
+		})
 	}
 	commands, err := s.runAll(ctx, calls)
 	if err != nil {
@@ -185,7 +194,7 @@ func (s *Store) offer(lane int, user, factsV, settingsV string) (c call, ok bool
 		value, _ := r.settings.value("related")
 		related = strconv.FormatInt(int64(versionOf("related", value)), 10)
 	}
-	args := []any{user, int64(m.version), r.kept(s.clocks[lane].millis()).Milliseconds(), int64(versionOf("e", ends)), related}
+	args := []any{user, int64(m.version), r.kept(s.clocks[lane].millis()).Milliseconds(), int64(versionOf("e", ends)), related, s.opts.TTL.Milliseconds()}
 	for _, g := range r.ended {
 		args = append(args, "ended", "t:"+g.session, g.number+"|"+strconv.FormatInt(int64(g.version), 10), "")
 	}
@@ -231,7 +240,7 @@ func (s *Store) signOf(r *remembered, user, session, value string) string {
 		p.part("").number(0).number(graceUnknown.Milliseconds())
 	} else {
 		since := time.Duration(s.local()-r.signs[i].at) * time.Microsecond
-		p.number(since.Milliseconds()).number(r.signs[i].idle).number(max(0, r.signs[i].grace-since).Milliseconds())
+		p.number(since.Milliseconds()).number(r.signs[i].idle).number(max(leastGrace, r.signs[i].grace-since).Milliseconds())
 	}
 	number, known := s.numbers.highestOf(user, session)
 	if n, err := strconv.ParseInt(part(value, seqPlace), 10, 64); err == nil && (!known || n > number) {

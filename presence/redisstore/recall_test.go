@@ -447,6 +447,37 @@ func TestWhoLeftAfterTheDumpStaysGone(t *testing.T) {
 	}
 }
 
+// In an old dump a user is leaving whose leave is long over, and who has come back since by another session. To end the first one again must not
+// tell that all of his sessions have ended.
+func TestAnOldLeaveWaitsForWhatIsRemembered(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	i := begin(t, server.URL(), Options{})
+	other := begin(t, server.URL(), Options{})
+	i.beat(long("bob", "session-1"))
+	i.must(i.Leave(t.Context(), "bob", "session-1", time.Second))
+	i.must(server.Client(t).Save(t.Context()).Err())
+	i.tape.waitFor(t, "bob leave", 1)
+	i.beat(long("bob", "session-2"))
+	i.tape.caughtUp(t, i.Store)
+	i.knows("bob")
+	before := i.head(t)[i.Lane("bob")]
+	server.Kill()
+	server.Restart()
+	soon(t, "bob to be offered back", func() bool {
+		rs, err := other.Lookup(t.Context(), "", []string{"bob"})
+		if err != nil || rs[0].Head.Epoch <= before.Epoch {
+			return false
+		}
+		_, first := rs[0].Session("session-1")
+		_, second := rs[0].Session("session-2")
+		if !first && !second {
+			t.Fatal("bob's old session has ended before the new one was offered back")
+		}
+		return second
+	})
+}
+
 // Versions are moments, and no moment comes twice, even where the new Redis' clock is an hour behind the lost one's.
 func TestVersionsAndEpochsGrowThoughTheClockIsLostToo(t *testing.T) {
 	tape := newTape()
@@ -569,6 +600,111 @@ func TestASessionThatComesBackLivesAndEndsAsItWould(t *testing.T) {
 	}
 	i.tape.waitFor(t, "bob leave", 1)
 	i.tape.waitFor(t, "ada lapse", 1)
+}
+
+// Neither a leave nor a return within its grace is told to other instances. What is remembered of the leave must not end the session.
+func TestARecalledLeaveDoesNotUndoAReturn(t *testing.T) {
+	t.Parallel()
+	minimal := testBeat("bob", "session-1")
+	minimal.Minimal, minimal.TTL = true, time.Minute
+	for _, test := range []struct {
+		name    string
+		returns func(here, there *instance) // after a leave that here has taken
+	}{
+		{"here, by a beat that is not told the record", func(here, _ *instance) { here.beat(minimal) }},
+		{"elsewhere, and here by a steady beat", func(here, there *instance) { there.beat(minimal); here.beat(minimal) }},
+		{"elsewhere", func(_, there *instance) { there.beat(minimal) }},
+	} {
+		for _, lose := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, lost: %t", test.name, lose), func(t *testing.T) {
+				t.Parallel()
+				server := redistest.Start(t)
+				here, there := begin(t, server.URL(), Options{}), begin(t, server.URL(), Options{})
+				here.thorough, there.thorough = func() bool { return false }, func() bool { return false }
+				here.beat(minimal)
+				there.beat(minimal)
+				here.knows("bob")
+				there.knows("bob")
+				here.must(here.Leave(t.Context(), "bob", "session-1", time.Minute))
+				left := time.Now()
+				soon(t, "the next ms, which signs of life are told apart by", func() bool { return time.Since(left) > 2*time.Millisecond })
+				test.returns(here, there)
+				if lose {
+					flush(t, server)
+				}
+				here.must(here.recall(t.Context(), "bob"))
+				there.must(there.recall(t.Context(), "bob"))
+				if r := here.record("bob"); len(r.Sessions) != 1 || r.Sessions[0].Left {
+					t.Errorf("bob has come back, and has left again: %+v", r.Sessions)
+				}
+			})
+		}
+	}
+}
+
+// Whoever is asked about a user whom it remembers does not read the ruins to anybody, though no loss has been noticed yet.
+func TestALookupOffersBackWhatItMisses(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	i := begin(t, server.URL(), Options{})
+	i.beat(long("ada", "session-1"))
+	i.must(i.choose("bob", presence.Busy))
+	i.beat(long("bob", "session-1"))
+	i.knows("ada", "bob")
+	for range 3 {
+		flush(t, server)
+		records, err := i.Lookup(t.Context(), "eve", []string{"ada", "nobody", "bob"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, n, b := records[0], records[1], records[2]; len(a.Sessions) != 1 || len(n.Sessions) != 0 || len(b.Sessions) != 1 || b.Chosen.Status != presence.Busy {
+			t.Fatalf("%+v", records)
+		}
+		i.knows("ada", "bob")
+	}
+}
+
+// What is remembered here of what a session says may be older than what it has said elsewhere. To offer it back must not leave two deadlines of the session, of
+// which its beats move the wrong one.
+func TestARecalledSessionLivesByItsBeats(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	here, there := begin(t, server.URL(), Options{}), begin(t, server.URL(), Options{})
+	here.thorough, there.thorough = func() bool { return false }, func() bool { return false }
+	first := testBeat("bob", "session-1")
+	first.Minimal, first.Device = true, new("web")
+	silently := first // it is the TTL alone that changes, which nobody is shown
+	silently.TTL += time.Second
+	here.beat(first)
+	here.knows("bob")
+	there.beat(silently)
+	facts, settings := there.keys("bob")
+	here.must(server.Client(t).Del(t.Context(), facts, settings).Err())
+	here.must(here.recall(t.Context(), "bob"))
+	there.tape.waitFor(t, "bob recall", 1)
+	there.beat(silently)
+	members, err := server.Client(t).ZRange(t.Context(), here.partitions[here.Lane("bob")].beats, 0, -1).Result()
+	if want := []string{member(fingerprint(silently), "session-1", "bob")}; err != nil || !slices.Equal(members, want) {
+		t.Errorf("deadlines of %q, %v, want %q", members, err, want)
+	}
+}
+
+// Who took a leave may be the first to offer the session back. Whoever knows of a return must have the time to say so.
+func TestARecalledGraceWaitsForThoseWhoKnowBetter(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	i := begin(t, server.URL(), Options{})
+	i.beat(long("bob", "session-1"))
+	i.must(i.Leave(t.Context(), "bob", "session-1", time.Minute))
+	m := &i.memory[i.Lane("bob")]
+	m.mu.Lock()
+	m.find("bob").signs[0].grace = time.Millisecond // which is over by now
+	value, _ := m.find("bob").facts.value("s:session-1")
+	how := i.signOf(m.find("bob"), "bob", "session-1", value)
+	m.mu.Unlock()
+	if left := part(how, 3); left != fmt.Sprint(leastGrace.Milliseconds()) {
+		t.Errorf("%s ms of the grace are offered, want %v", left, leastGrace)
+	}
 }
 
 // An evicted key is found missing by one of the user's beats, or when he does something.

@@ -26,7 +26,9 @@ func (s *Store) Run(ctx context.Context, feed presence.Feed) error {
 		loops.Go(func() { s.every(ctx, s.beaconInterval(), func() { s.beacon(ctx, lanes) }) })
 	}
 	loops.Go(func() { newEar(s, feed).listen(ctx) })
-	loops.Go(func() { s.offerBack(ctx) })
+	loops.Go(func() {
+		_ = s.opts.Panics.Keep(ctx, presence.PanicInStore, func() error { s.offerBack(ctx); return nil })
+	})
 	loops.Go(func() { s.every(ctx, readEvery, func() { s.learnLazily(ctx) }) })
 	loops.Wait()
 	return nil
@@ -52,7 +54,7 @@ func (s *Store) beaconInterval() time.Duration {
 func (s *Store) every(ctx context.Context, interval time.Duration, f func()) {
 	for {
 		next := time.Now().Add(interval*9/10 + rand.N(interval/5))
-		f()
+		_ = s.opts.Panics.Try(presence.PanicInStore, func() error { f(); return nil })
 		select {
 		case <-ctx.Done():
 			return

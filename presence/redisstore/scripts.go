@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/presently/presently/presence"
 )
 
 //go:embed lua/*.lua
@@ -122,19 +124,21 @@ func (s *Store) send(ctx context.Context, commands []command) error {
 	if !s.enter() {
 		return errClosed
 	}
-	done := make(chan struct{})
+	done := make(chan error, 1)
 	go func() {
 		defer s.under.Done()
-		defer close(done)
-		p := s.client.Pipeline()
-		for _, c := range commands {
-			_ = p.Process(ctx, c)
-		}
-		_, _ = p.Exec(ctx)
+		done <- s.opts.Panics.Try(presence.PanicInStore, func() error {
+			p := s.client.Pipeline()
+			for _, c := range commands {
+				_ = p.Process(ctx, c)
+			}
+			_, _ = p.Exec(ctx)
+			return nil
+		})
 	}()
 	select {
-	case <-done:
-		return nil
+	case err := <-done:
+		return err
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}

@@ -27,6 +27,8 @@ type Options struct {
 	TTL time.Duration
 	// Logger hears of outages; slog.Default by default.
 	Logger *slog.Logger
+	// Panics hears of those of the store's own goroutines, which go on.
+	Panics *presence.Panics
 
 	time timeSource // for tests that turn the clock
 }
@@ -109,11 +111,11 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 // is as slow as the slowest node that it goes to.
 func (s *Store) startCoalescers() {
 	if !s.target.cluster {
-		s.coalescers = []*coalescer{newCoalescer(s.client, flushersShared)}
+		s.coalescers = []*coalescer{newCoalescer(s.client, s.opts.Panics, flushersShared)}
 		return
 	}
 	for range s.partitions {
-		s.coalescers = append(s.coalescers, newCoalescer(s.client, flushersEach))
+		s.coalescers = append(s.coalescers, newCoalescer(s.client, s.opts.Panics, flushersEach))
 	}
 }
 

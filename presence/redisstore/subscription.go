@@ -35,6 +35,61 @@ func (s *Store) PutSubscription(ctx context.Context, sub presence.Subscription) 
 	return version, nil
 }
 
+// CountSubscription implements presence.Store. It is plain commands, not a script: of two that count at once both may see one too many, and the user
+// has one less for it.
+func (s *Store) CountSubscription(ctx context.Context, user, id string, ends time.Time, most int) (surplus []string, err error) {
+	lane := s.Lane(user)
+	if err := s.health.refuse("count subscriptions", lane); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	key, until := s.partitions[lane].subscriptions(user), ends.Add(presence.SubscriptionKept).UnixMilli()
+	made, _ := s.clocks[lane].millis()
+	count := newCommand(ctx, "zcard", key)
+	counting := []command{
+		newCommand(ctx, "zadd", key, made, id), count,
+		newCommand(ctx, "pexpireat", key, until, "nx"), newCommand(ctx, "pexpireat", key, until, "gt"),
+	}
+	if err := s.send(ctx, counting); err != nil {
+		return nil, unavailable("count subscriptions", err)
+	}
+	for _, c := range counting {
+		if c.Err() != nil {
+			return nil, unavailable("count subscriptions", c.Err())
+		}
+	}
+	n, err := count.Int()
+	if err != nil || n <= most {
+		return nil, err
+	}
+	pop := newCommand(ctx, "zpopmin", key, n-most)
+	if err := s.send(ctx, []command{pop}); err != nil {
+		return nil, unavailable("count subscriptions", err)
+	}
+	reply, err := pop.Result()
+	if err != nil {
+		return nil, unavailable("count subscriptions", err)
+	}
+	return poppedMembers(reply), nil
+}
+
+// poppedMembers are the members of what ZPOPMIN returns, without their scores: RESP3 has pairs, RESP2 one list.
+func poppedMembers(reply any) (members []string) {
+	items, _ := reply.([]any)
+	for i, item := range items {
+		if pair, ok := item.([]any); ok && len(pair) > 0 {
+			item = pair[0]
+		} else if i%2 == 1 {
+			continue
+		}
+		if member, ok := item.(string); ok {
+			members = append(members, member)
+		}
+	}
+	return members
+}
+
 func keptUntil(sub presence.Subscription) int64 {
 	return sub.Expires.Add(presence.SubscriptionKept).UnixMilli()
 }

@@ -2,10 +2,15 @@ package redisstore
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"github.com/presently/presently/internal/redistest"
 	"github.com/presently/presently/presence"
@@ -202,7 +207,7 @@ func TestKeysStayInTheirSlot(t *testing.T) {
 		p := newPartition(16, i, 0, redisTime)
 		slot := slotOf(t, p.meta)
 		for _, id := range []string{"a", "{b}", "}", "{", "}{x}", "*", "u:a", "s:a", "meta", "☕"} {
-			for _, key := range []string{p.facts(id), p.settings(id), p.gone(id), p.types(id), p.subscription(id), p.rooms, p.streams()} {
+			for _, key := range []string{p.facts(id), p.settings(id), p.gone(id), p.types(id), p.subscription(id), p.subscriptions(id), p.rooms, p.streams()} {
 				if slotOf(t, key) != slot {
 					t.Errorf("%s is not in the slot of %s", key, p.meta)
 				}
@@ -210,6 +215,61 @@ func TestKeysStayInTheirSlot(t *testing.T) {
 					t.Errorf("%s and %s share %s", id, other, key)
 				}
 				seen[key] = id
+			}
+		}
+	}
+}
+
+// Whatever people are called, and whatever their rooms are, what belongs to one of them has a key that belongs to nothing else, in the slot of its partition.
+func TestNoTwoThingsShareAKey(t *testing.T) {
+	t.Parallel()
+	nasty := rapid.SampledFrom([]string{"", "a", ":", "u:", "s:", "sub:", "subs:", "{", "}", "{}", "{x}", "*", "?", "[a]", "\\", "\x00", "\n", "%", "%3D", "=", "|", "meta", "beats", "16.0", "presently:{16.0}:u:", " ", "ä", "a\u0308", "\xff"})
+	id := rapid.OneOf(rapid.StringN(0, 130, -1), rapid.Map(rapid.SliceOfN(nasty, 0, 6), func(parts []string) string { return strings.Join(parts, "") }))
+	keysOf := func(p *partition, id string) map[string]string {
+		return map[string]string{
+			"facts": p.facts(id), "settings": p.settings(id), "gone": p.gone(id), "types": p.types(id), "subscription": p.subscription(id), "subscriptions": p.subscriptions(id),
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.SampledFrom([]int{1, 2, 16, 64}).Draw(t, "partitions")
+		at, other := rapid.IntRange(0, n-1).Draw(t, "partition"), rapid.IntRange(0, n-1).Draw(t, "another")
+		p, q := newPartition(n, at, 0, redisTime), newPartition(n, other, 0, redisTime)
+		a, b := id.Draw(t, "a"), id.Draw(t, "b")
+		fixed := []string{p.meta, p.beats, p.left, p.rooms, p.lane, p.revoked(), p.streams(), secretKey}
+		tag := fmt.Sprintf("%d.%d", n, at)
+		for kind, key := range keysOf(&p, a) {
+			open := strings.IndexByte(key, '{')
+			if got := key[open+1 : open+1+strings.IndexByte(key[open+1:], '}')]; got != tag {
+				t.Fatalf("%s of %q: a cluster hashes %q of %q, not %q", kind, a, got, key, tag)
+			}
+			if slices.Contains(fixed, key) {
+				t.Fatalf("%s of %q is %q", kind, a, key)
+			}
+			for otherKind, otherKey := range keysOf(&q, b) {
+				if same := kind == otherKind && a == b && at == other; (key == otherKey) != same {
+					t.Fatalf("%s of %q and %s of %q: %q and %q", kind, a, otherKind, b, key, otherKey)
+				}
+			}
+		}
+	})
+}
+
+// cjson makes {} of [] and 9.007e+15 of a version, and fails at half a surrogate pair: what people write is opaque to scripts, which take it and give it back.
+// A command that takes a pattern would read what people write as one.
+func TestScriptsReadNothingThatPeopleWrite(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("lua/*.lua")
+	if err != nil || len(files) < 10 {
+		t.Fatalf("%d scripts, %v", len(files), err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, bad := range []string{"cjson", "cmsgpack", "loadstring", "'KEYS'", "'SCAN'", "PSUBSCRIBE", "'EVAL'", "'MATCH'"} {
+			if strings.Contains(string(text), bad) {
+				t.Errorf("%s has %s", file, bad)
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -160,6 +161,24 @@ var subscriptionStories = []story{
 		a.fx.Advance(5 * time.Second)
 		a.wantStored(s)
 		a.wantStored(short)
+	}},
+	{"OfTooManySubscriptionsTheOldestAreSurplus", func(a *actor) {
+		count := func(user string, i int, ends time.Duration, want ...string) {
+			a.t.Helper()
+			a.fx.Advance(20 * time.Millisecond) // of those of one millisecond any may be the oldest
+			surplus, err := a.fx.Store.CountSubscription(a.t.Context(), user, fmt.Sprint("s-", i), a.now().Add(ends), 3)
+			if err != nil || !slices.Equal(surplus, want) {
+				a.t.Fatalf("%s's s-%d: surplus %q, %v, want %q", user, i, surplus, err, want)
+			}
+		}
+		for i := range 3 {
+			count("ada", i, time.Hour)
+		}
+		count("bob", 10, time.Minute)
+		count("ada", 3, time.Hour, "s-0")
+		count("ada", 4, -time.Hour, "s-1") // its end is no reason to keep more of them
+		count("ada", 5, time.Hour, "s-2")
+		count("bob", 11, time.Hour)
 	}},
 	{"StreamsAreCountedOverAllInstancesThatSaySo", func(a *actor) {
 		a.streams("a", 3, 3)

@@ -113,7 +113,7 @@ func (o Options) servePeople(w http.ResponseWriter, r *http.Request) {
 	known := people{People: []Person{}, SilenceMs: o.Silence.Milliseconds()}
 	switch {
 	case o.People == nil:
-	case !isLoopback(r.Host) || !isOwnPage(r.Header.Get("Sec-Fetch-Site")):
+	case !AtThisMachine(r):
 		known.Elsewhere = true
 	default:
 		made, err := o.People()
@@ -132,6 +132,11 @@ func (o Options) servePeople(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Write(body) //nolint:errcheck // the browser has gone
+}
+
+// AtThisMachine reports whether a request is one of a page of this server, in a browser on this machine, or of a program there.
+func AtThisMachine(r *http.Request) bool {
+	return isLoopback(r.Host) && isOwnPage(r.Header.Get("Sec-Fetch-Site"))
 }
 
 // isOwnPage reports whether a request is not one of a page from elsewhere, which PRESENTLY_CORS_ORIGINS may let read the API, but not this.

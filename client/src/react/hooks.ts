@@ -2,7 +2,7 @@ import { createContext, createElement, useCallback, useContext, useEffect, useMe
 import type { Connection, PresenceClient } from '../client.js'
 import { formatActivity, formatTyping, nameOf, type ActivityWords, type TypingWords } from '../format.js'
 import { hold } from '../hold.js'
-import type { PresenceView, RoomView, Topic, Typist } from '../store.js'
+import { LOADING, type PresenceView, type RoomView, type Topic, type Typist } from '../store.js'
 
 const Context = createContext<PresenceClient | null>(null)
 
@@ -36,14 +36,12 @@ export function usePresence(userId: string | null | undefined): PresenceView | n
   return useTopic<PresenceView | null>('user', userId, (client, id) => client.getPresence(id) ?? null, null)
 }
 
-const LOADING: RoomView = { members: [], onlineUsers: [], userCount: 0, isLoading: true, stale: false }
-
 /** Who is in a room. It is watched while the component is mounted; with `join` the user is in it, too. */
 export function useRoomPresence(room: string | null | undefined, { join = false }: { join?: boolean } = {}): RoomView {
   const client = usePresenceClient()
   useEffect(() => {
     if (!join || !room) return undefined
-    // A refusal is an error event, too.
+    // A refusal is a roomRefused event, and shows.
     client.joinRoom(room).catch(() => {})
     return () => void client.leaveRoom(room, 1500)
   }, [client, room, join])

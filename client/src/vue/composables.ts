@@ -2,7 +2,7 @@ import { computed, inject, onScopeDispose, shallowRef, toValue, watch, type App,
 import type { Connection, PresenceClient } from '../client.js'
 import { formatActivity, formatTyping, nameOf, type ActivityWords, type TypingWords } from '../format.js'
 import { hold } from '../hold.js'
-import type { PresenceView, RoomView, Topic, Typist } from '../store.js'
+import { LOADING, type PresenceView, type Topic, type Typist } from '../store.js'
 
 const KEY: InjectionKey<PresenceClient> = Symbol('presently')
 
@@ -56,14 +56,13 @@ export function usePresence(userId: Id): Readonly<ShallowRef<PresenceView | null
   return useTopic<PresenceView | null>('user', userId, (client, id) => client.getPresence(id) ?? null, null)
 }
 
-const LOADING: RoomView = { members: [], onlineUsers: [], userCount: 0, isLoading: true, stale: false }
-
 /** Who is in a room. It is watched as long as the component lives; with `join` the user is in it, too. */
 export function useRoomPresence(room: Id, { join = false }: { join?: boolean } = {}): {
   members: Ref<readonly PresenceView[]>
   onlineUsers: Ref<readonly string[]>
   userCount: Ref<number>
   isLoading: Ref<boolean>
+  isRefused: Ref<boolean>
   stale: Ref<boolean>
 } {
   const client = usePresenceClient()
@@ -74,7 +73,7 @@ export function useRoomPresence(room: Id, { join = false }: { join?: boolean } =
       () => toValue(room),
       (now, before) => {
         leave(before)
-        // A refusal is an error event, too.
+        // A refusal is a roomRefused event, and shows.
         if (now) client.joinRoom(now).catch(() => {})
       },
       { immediate: true },
@@ -86,6 +85,7 @@ export function useRoomPresence(room: Id, { join = false }: { join?: boolean } =
     onlineUsers: computed(() => view.value.onlineUsers),
     userCount: computed(() => view.value.userCount),
     isLoading: computed(() => view.value.isLoading),
+    isRefused: computed(() => view.value.isRefused),
     stale: computed(() => view.value.stale),
   }
 }

@@ -35,6 +35,8 @@ type row struct {
 	wronged    int
 	sightings  int
 	beats      int
+	reconnects int
+	minutes    float64 // of users
 	most       map[string]float64
 	seeds      []string
 }
@@ -70,7 +72,8 @@ func write(results, command, machine, product, notes string) error {
 		}
 		page.Write(append(bytes.TrimSpace(more), "\n\n"...))
 	}
-	page.WriteString("| | fault | what must be so | runs | failed | violations | users falsely offline | figures (the worst of all runs) |\n| --- | --- | --- | ---: | ---: | ---: | ---: | --- |\n")
+	writeGoals(&page, rows, command)
+	page.WriteString("\n## Each fault\n\n| | fault | what must be so | runs | failed | violations | users falsely offline | figures (the worst of all runs) |\n| --- | --- | --- | ---: | ---: | ---: | ---: | --- |\n")
 	for _, id := range order {
 		x := rows[id]
 		fmt.Fprintf(&page, "| %s | %s | %s | %d | %d | %d | %d | %s |\n", id, x.first.Fault, x.first.Promise, x.runs, x.failed, x.violations, x.wronged, x.figures())
@@ -103,6 +106,8 @@ func (x *row) add(r chaos.Result) {
 	x.wronged += f.FalseOffline
 	x.sightings += f.Sightings
 	x.beats += f.Beats
+	x.reconnects += f.Reconnects
+	x.minutes += float64(f.Users) * f.Seconds / 60
 	x.seeds = append(x.seeds, fmt.Sprint(r.Seed))
 	most := func(name string, v float64) {
 		if v != 0 {
@@ -122,10 +127,11 @@ func (x *row) add(r chaos.Result) {
 var words = []struct{ name, text string }{
 	{"minutes", "%.1f min"}, {"faults", "%.0f faults"}, {"degradedS", "`degraded` after %.2f s"}, {"recoveredS", "`recovered` after %.2f s"},
 	{"backAfter", "writes back %.2f s after the cause ended"}, {"restoredS", "all streams restored %.1f s after the kill"}, {"convergeS", "agreed with REST after %.1f s"},
-	{"lateP99", "ends told %.2f s late (p99)"}, {"beatP99", "a beat took %.2f s (p99)"}, {"awayMax", "a stream was away %.1f s"}, {"failed", "%.0f requests failed"},
+	{"noticedS", "noticed after %.2f s"}, {"outageS", "no writes for %.2f s"}, {"refusedP99", "a refusal took %.2f s (p99)"}, {"lost", "%.0f messages lost"},
+	{"streams", "%.0f streams"}, {"lateP99", "ends told %.2f s late (p99)"}, {"beatP99", "a beat took %.2f s (p99)"}, {"awayMax", "a stream was away %.1f s"}, {"failed", "%.0f requests failed"},
 	{"broken", "%.0f requests answered by nobody"}, {"readers", "%.0f readers"}, {"cutS", "all cut after %.1f s"}, {"cycles", "%.0f streams"},
 	{"descriptors", "%+.0f descriptors"}, {"goroutines", "%+.0f goroutines"}, {"residentMiB", "%+.0f MiB resident"},
-	{"findings", "findings (see above): %.0f"}, {"beforeTold", "ended before the deadline told: %.0f"},
+	{"stallS", "the machine stalled for %.2f s"}, {"beforeTold", "ended before the deadline told: %.0f"},
 }
 
 func (x *row) figures() string {
@@ -180,7 +186,7 @@ A violation is one telling to one watcher that breaks one of them.
 const tail = `
 ## Seeds
 
-` + "`PRESENTLY_FAULT_SEED=… go test -race ./e2e -run 'Faults/A1_'`" + ` lets the same people do the same things again; when the machine does its part is not repeatable.
+` + "`PRESENTLY_FAULT_SEED=… go test -tags faults ./e2e -run 'Faults/A1_'`" + ` lets the same people do the same things again; when the machine does its part is not repeatable.
 
 | | seeds |
 | --- | --- |

@@ -2,7 +2,7 @@
 -- change, in which each fact has the version that it had, so that whoever sees it already is shown nothing. To offer the same again changes nothing.
 --   KEYS  meta, beats, left, rooms, the user's facts, his settings
 --   ARGV  lane, user, greatest version that the instance has heard of in the lane, how long the facts are to be kept ms, version of the last end of a
---         session of his that it knows of, version of the last change to his relations where it knows all of them, else empty; and any number of
+--         session of his that it knows of, version of the last change to his relations where it knows all of them, else empty; length of a hold ms; and any number of
 --         these, four ARGV each:
 --           ended; field of the grave; number (or empty)|version; -
 --           session; field; value; age of the last sign of its life ms (empty: not known)|idleness as in a score|what is left of its grace ms|highest number (or empty)
@@ -10,7 +10,7 @@
 --   returns  {kept or recalled; µs; epoch; seq; version}
 
 local u, settings = KEYS[5], KEYS[6]
-local user, kept, ends, related = ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local user, kept, ends, related, hold = ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 
 local function part(packed, place) return tonumber(split(packed or '')[tonumber(place)]) or 0 end
 
@@ -86,7 +86,9 @@ local function recall_session(field, value, how)
   local id, offered, version = string.sub(field, 3), split(value), part(value, VERSION)
   how = split(how)
   local age, number = tonumber(how[1]), tonumber(how[4])
-  local heard = age and MS - age or tonumber(offered[LEFT_AT])
+  local left_at = tonumber(offered[LEFT_AT])
+  -- An age is less by as long as the offer was on its way, which must not make a leave younger than the return that followed it.
+  local heard = age and math.min(MS - age, left_at or MS) or left_at
   local packed = redis.call('HGET', u, field)
   local known = packed and split(packed)
   if not known and (version <= part(redis.call('HGET', u, 't:' .. id), 2) or not was_lost(version)) then return end
@@ -123,6 +125,8 @@ local function recall_session(field, value, how)
   end
   redis.call('HDEL', u, 't:' .. id)
   redis.call('HSET', u, field, pack(offered))
+  -- What is remembered of the deadline may be old, and others may be missing too. So silence counts no more than after a loss that begins an epoch.
+  if not known and (tonumber(redis.call('HGET', META, 'held')) or 0) < MS + hold then redis.call('HSET', META, 'held', int(MS + hold)) end
   restored[id] = true
   if shown then tell(u, field, pack(offered)) end
 end
@@ -172,7 +176,7 @@ end
 
 local before = indexed()
 local does = {ended = recall_end, session = recall_session, facts = recall_fact, settings = recall_setting}
-for i = 7, #ARGV, 4 do does[ARGV[i]](ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]) end
+for i = 8, #ARGV, 4 do does[ARGV[i]](ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]) end
 if related and related >= known_related then remove_relations() end
 if relates then note_blocks() end
 if #lines == 0 then return answer('kept') end

@@ -9,12 +9,16 @@
 local limit, hold, most = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local past, heard = tonumber(ARGV[5]), tonumber(ARGV[6])
 local MISSING = 600000 -- 10 min in ms
+-- How long leaves wait in ms where an epoch begins on data that may be old: who has left in them may have come back since, which instances that
+-- remember it are about to say. An end that was told first would count as news of all his sessions.
+local REMEMBERED = 3000
 
 -- Another process, or the same one started again, has another past.
 local info = redis.pcall('INFO', 'server') -- may be forbidden, which costs us this sign
 local process = type(info) == 'string' and string.match(info, 'run_id:(%w+)') or ''
 
-local meta = redis.call('HMGET', META, 'tick', 'held', 'process')
+local meta = redis.call('HMGET', META, 'tick', 'held', 'process', 'parting')
+local parting = tonumber(meta[4]) or 0
 local tick, held = tonumber(meta[1]), tonumber(meta[2]) or 0
 redis.call('HSET', META, 'tick', int(US), 'process', process)
 -- On an empty Redis a beacon or a change may come before the first sweep: then the epoch is new already, and only its hold is not known.
@@ -25,6 +29,10 @@ if begun then
   publish_beacon()
 elseif not epoch or epoch < past or not tick or math.abs(US - tick) > limit or meta[3] ~= process then
   held = MS + hold
+  if epoch then
+    parting = MS + REMEMBERED
+    redis.call('HSET', META, 'parting', int(parting))
+  end
   begin_epoch(held, past, heard)
   publish_beacon()
 end
@@ -56,7 +64,8 @@ end
 local function due(key, from, grain)
   return redis.call('ZRANGEBYSCORE', key, from, '(' .. int(MS * grain), 'WITHSCORES', 'LIMIT', 0, most)
 end
-local gone, silent = due(LEFT, '-inf', 1), {}
+local gone, silent = {}, {}
+if parting <= MS or parting > MS + REMEMBERED then gone = due(LEFT, '-inf', 1) end
 if held <= MS then silent = due(BEATS, '(0', GRAIN) end
 local late = math.max(gone[2] and MS - tonumber(gone[2]) or 0, silent[2] and MS - math.floor(tonumber(silent[2]) / GRAIN) or 0)
 local i, j, claimed = 1, 1, 0

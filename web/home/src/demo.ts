@@ -130,6 +130,7 @@ function enter(client: PresenceClient, me: Person, team: ReadonlyMap<string, str
     // What is tried again by itself shows in the connection; what nobody can repair but the user, here.
     if (detail.status === 400 || detail.status === 403) void attempt(Promise.reject(detail))
   })
+  client.addEventListener('roomRefused', () => void attempt(Promise.reject(new Error('your token does not grant this room'))))
   client.connect()
   void attempt(client.joinRoom(ROOM))
   showMe(client, me.name, attempt)

@@ -84,5 +84,5 @@ export function fill(select: HTMLSelectElement, choices: readonly (readonly [val
 export function clock(at: string | number | Date): string {
   const date = new Date(at)
   const today = date.toDateString() === new Date().toDateString()
-  return date.toLocaleString([], { hour: '2-digit', minute: '2-digit', ...(!today && { weekday: 'short', day: 'numeric', month: 'short' }) })
+  return date.toLocaleString([], { hour: 'numeric', minute: '2-digit', ...(!today && { weekday: 'short', day: 'numeric', month: 'short' }) })
 }

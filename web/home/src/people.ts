@@ -55,7 +55,7 @@ export function showPeople(client: PresenceClient, room: string, team: ReadonlyM
   let before: Map<string, string> | undefined // how everybody looked when we last told
 
   const draw = () => {
-    const { members, isLoading, userCount } = client.getRoom(room)
+    const { members, isLoading, isRefused, userCount } = client.getRoom(room)
     const typing = new Set(client.getTyping(room).map((typist) => typist.userId))
     const self = client.userId
     for (const member of members) remember(member)
@@ -74,7 +74,7 @@ export function showPeople(client: PresenceClient, room: string, team: ReadonlyM
     place($('gone'), gone)
     $('gone-section').hidden = !gone.length
     $('here-none').hidden = here.length > 0
-    say($('here-none'), isLoading ? 'Coming in…' : 'Nobody is here.')
+    say($('here-none'), isLoading ? 'Coming in…' : isRefused ? 'Your token does not grant this room.' : 'Nobody is here.')
     say($('here-count'), String(userCount))
     if (!isLoading) announce(views.filter(({ userId }) => userId !== self))
   }

@@ -9,14 +9,15 @@ const LINES = 200 // events that are kept
 /** Shows each event as it came. */
 export function showLog(client: PresenceClient): void {
   const log = $('log')
+  const lines = log.querySelector('ol')!
   client.addEventListener('event', ({ detail: { event, data, id } }) => {
     const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40
     const code = h('code', { title: id && 'id: ' + id }, ...JSON.stringify(data).split(/(?<=[,:{[])/).flatMap((part) => [part, h('wbr')]))
-    log.append(h('li', { 'data-event': event }, h('span', { class: 'head' }, h('b', {}, event), h('time', {}, new Date().toLocaleTimeString())), code))
-    while (log.childElementCount > LINES) log.firstElementChild!.remove()
+    lines.append(h('li', { 'data-event': event }, h('span', { class: 'head' }, h('b', {}, event), h('time', {}, new Date().toLocaleTimeString())), code))
+    while (lines.childElementCount > LINES) lines.firstElementChild!.remove()
     if (atEnd) log.scrollTop = log.scrollHeight // else somebody is reading
   })
-  $('log-clear').addEventListener('click', () => log.replaceChildren())
+  $('log-clear').addEventListener('click', () => lines.replaceChildren())
 }
 
 const LATER = 400 // ms; several changes at once are one look
@@ -57,8 +58,11 @@ function draw({ status, because, chosen, sessions, viewer }: Explanation): void 
       h('td', {}, seconds(session.remainingMs)),
     ),
   )
+  // What is read out is the reason, when it is another. Ages and ends are others at each beat.
+  const [bold, rest] = $('because').children
+  say(bold!, formatStatus(status))
+  say(rest!, ': ' + because)
   $('explain').replaceChildren(
-    h('p', {}, h('strong', {}, formatStatus(status)), ': ', because),
     chosen?.expiresAt && !chosen.expired ? h('p', { class: 'quiet' }, `The choice ends at ${clock(chosen.expiresAt)}.`) : '',
     viewer ? h('p', {}, 'To ', h('bdi', {}, viewer.userId), ': ', h('strong', {}, formatStatus(viewer.presence.status)), '. ', viewer.because) : '',
     rows.length

@@ -14,9 +14,11 @@ for (const name of ['schema-table', 'schema-tree']) {
   customElements.whenDefined(name).then((element) => element.elementStyles.push(block))
 }
 
-// The "type" of a problem document leads here, as /docs#problem-rate_limited.
-const route = () => {
-  if (location.hash.startsWith('#problem-')) reference.scrollToPath('overview--problems')
-}
-reference.addEventListener('spec-loaded', () => setTimeout(route))
-addEventListener('hashchange', route)
+// In development this server gives a token, to this machine alone; elsewhere there is none (404), and one is asked for.
+const token = fetch('token.json').then((answer) => (answer.ok ? answer.json() : {}), () => ({}))
+reference.addEventListener('spec-loaded', async () => {
+  const { token: mine } = await token
+  if (!mine) return
+  const filled = reference.setApiKey('bearer', mine)
+  if (filled) document.getElementById('token').textContent = 'A token for development is filled in: you are ada.'
+})
