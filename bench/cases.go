@@ -320,6 +320,7 @@ func measureStorm(ctx context.Context, r *run) error {
 	used := r.since(then)
 	n := float64(len(lists))
 	r.add("seconds until all are back", took.Seconds())
+	r.add("answers that bade them come again, of 100 streams", 100*float64(s.refusals.Load())/n)
 	r.add("µs per stream that comes back", float64(used.server.Microseconds())/n)
 	if r.redis != nil {
 		r.add("Redis µs per stream that comes back", float64(used.redis.Microseconds())/n)

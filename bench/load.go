@@ -29,6 +29,8 @@ type streams struct {
 	gone              atomic.Int64
 	opened            int                    // ever, which makes viewers: one may have ten streams
 	refused           atomic.Pointer[string] // an answer that was none of a stream
+	refusals          atomic.Int64
+	again             chan *state // those that are to be asked for again
 	webSocket         bool
 	latency           *latency // nil: nobody wants to know
 
@@ -37,7 +39,11 @@ type streams struct {
 }
 
 // state is one stream. The reading thread has it.
-type state struct{ due int } // names of the snapshot that are still to come
+type state struct {
+	due     int // names of the snapshot that are still to come
+	request string
+	watched int
+}
 
 func newStreams(addr string) (*streams, error) {
 	epoll, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
@@ -48,7 +54,7 @@ func newStreams(addr string) (*streams, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &streams{addr: at, epoll: epoll, open: map[int]*state{}}
+	s := &streams{addr: at, epoll: epoll, open: map[int]*state{}, again: make(chan *state, 100_000)}
 	go s.read()
 	return s, nil
 }
@@ -68,14 +74,31 @@ func (s *streams) read() {
 			n, err := syscall.Read(fd, buffer)
 			if n <= 0 {
 				if !errors.Is(err, syscall.EAGAIN) {
-					s.gone.Add(1)
 					syscall.EpollCtl(s.epoll, syscall.EPOLL_CTL_DEL, fd, nil) //nolint:errcheck // it is of no use any more
+					s.lose(fd)
 				}
 				continue
 			}
 			s.count(fd, buffer[:n])
 		}
 	}
+}
+
+// lose notes that a stream has ended. One that was refused is asked for again, as clients do.
+func (s *streams) lose(fd int) {
+	s.mu.Lock()
+	state := s.open[fd]
+	s.mu.Unlock()
+	if state == nil || state.due == 0 {
+		s.gone.Add(1)
+		return
+	}
+	s.refusals.Add(1)
+	s.mu.Lock()
+	delete(s.open, fd)
+	syscall.Close(fd) //nolint:errcheck // nobody is there
+	s.mu.Unlock()
+	s.again <- state
 }
 
 func (s *streams) count(fd int, p []byte) {
@@ -153,7 +176,7 @@ func (s *streams) dial(request string, watched int) error {
 		}
 	}
 	s.mu.Lock()
-	s.open[fd] = &state{due: watched}
+	s.open[fd] = &state{watched, request, watched}
 	s.mu.Unlock()
 	if err := syscall.SetNonblock(fd, true); err != nil {
 		return err
@@ -193,6 +216,11 @@ func (s *streams) openAll(ctx context.Context, lists [][]string) error {
 			return err
 		case <-ctx.Done():
 			return ctx.Err()
+		case lost := <-s.again:
+			time.Sleep(time.Millisecond) // as clients, who come back after a while and not together
+			if err := s.dial(lost.request, lost.watched); err != nil {
+				return err
+			}
 		case <-time.After(time.Millisecond):
 		}
 		if time.Now().After(deadline) {
