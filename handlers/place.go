@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/presently/presently/presence"
 )
@@ -19,6 +20,11 @@ const placePurpose = "place"
 type place struct {
 	sealer *sealer
 	about  string // a digest of the viewer and his watch list
+
+	mu     sync.Mutex // guards what follows: all events between two beacons have one id, but where a crowd forms or ends
+	at     presence.Version
+	crowds crowds
+	last   string
 }
 
 // newPlace makes the ids of a stream. It has the sealer get its key now, because an id cannot fail later.
@@ -41,12 +47,17 @@ func (p *place) id(at presence.Version, crowds crowds) string {
 	if at == 0 {
 		return "" // no beacon yet: nothing can be promised
 	}
-	parts := []string{strconv.FormatInt(int64(at), 36), p.about}
-	if crowds != 0 {
-		parts = append(parts, strconv.FormatUint(uint64(crowds), 36))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.at != at || p.crowds != crowds {
+		p.at, p.crowds = at, crowds
+		parts := []string{strconv.FormatInt(int64(at), 36), p.about}
+		if crowds != 0 {
+			parts = append(parts, strconv.FormatUint(uint64(crowds), 36))
+		}
+		p.last, _ = p.sealer.seal(context.Background(), placePurpose, parts...) // the key is there
 	}
-	id, _ := p.sealer.seal(context.Background(), placePurpose, parts...) // the key is there
-	return id
+	return p.last
 }
 
 // read tells the moment that an id stands for, and the rooms that were told by their number then; ok is false where it is none of this
