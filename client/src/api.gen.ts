@@ -679,8 +679,9 @@ export interface paths {
          * Change what a subscription watches
          * @description Takes users and rooms away, then adds others, and changes the mode, in one step. An open stream goes on: what was added comes as a
          *     `snapshot` of scope `added`, what was taken away is heard of no more, and going live brings one compact catch-up of scope `changed`. To add
-         *     what is watched, or to take away what is not, is no fault. More than 1000 users or 50 rooms in the end is a 400, and nothing has
-         *     changed.
+         *     what is watched, or to take away what is not, is no fault. Nor is it to take away all: the stream stays open and tells nothing until
+         *     something is added, so that a page may drop one view before it shows the next. More than 1000 users or 50 rooms in the end is a 400,
+         *     and nothing has changed.
          *
          *     Required scope: `presence:read`, and all of the rooms that are added must be ones that the token grants.
          */
