@@ -91,8 +91,8 @@ func changed(sub presence.Subscription, c api.SubscriptionChange, who Identity) 
 	}
 	sub.Users = distinct(append(without(sub.Users, c.RemoveUsers), c.AddUsers...))
 	sub.Rooms = distinct(append(without(sub.Rooms, c.RemoveRooms), c.AddRooms...))
-	// Nothing may be left, unlike when it is made: our client drops what a view watched before the next view says what it wants, and a refused
-	// change would leave it with a watch list that nobody wants any more.
+	// Nothing may be left, unlike when it is made. Our own client ends its subscription then, but others go from one view to the next in two
+	// steps, and a refused first one would leave them with a list that nobody wants any more.
 	if c.Mode != nil {
 		sub.Quiet = *c.Mode == api.SubscriptionModeQuiet
 	}
