@@ -88,7 +88,7 @@ func serve(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) er
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	registry := newRegistry(store)
+	registry := newRegistry(c, store)
 	hooks := newWebhooks(c, store, instance, registry, panics, log)
 	presently := newHandlers(c, store.Store, instance, registry, traces, panics, log)
 	// What serves outlives ctx, which only asks it to stop.
