@@ -58,6 +58,11 @@ type Store interface {
 	// RoomCount is how many rooms there are that somebody is in, and may be seen to be.
 	RoomCount(ctx context.Context) (int, error)
 
+	// LargestRooms are the n rooms in which most users are, largest first. It does a bounded amount of work: of very many places where people are it
+	// looks at some thousands, picked at random, and counts in the rooms that came up most often. A room that has a hundredth of all is as good as
+	// certain to be among these, and the numbers are true.
+	LargestRooms(ctx context.Context, n int) ([]RoomSize, error)
+
 	// PutSubscription stores a subscription in place of the one of its ID and Version, or a new one where Version is 0, and announces it. It
 	// returns the new version, or ErrSubscriptionChanged where another one is stored. It is kept for SubscriptionKept after its end.
 	PutSubscription(ctx context.Context, s Subscription) (Version, error)
@@ -77,8 +82,8 @@ type Store interface {
 	// Revocations reads all that stand.
 	Revocations(ctx context.Context) ([]Revocation, error)
 
-	// CountStreams notes how many streams an instance has open, and tells how many all have, as far as they have said so lately.
-	CountStreams(ctx context.Context, instance string, streams int) (all int, err error)
+	// Instances notes what an instance says of itself, where it has a name, and returns all that have said something lately, by name.
+	Instances(ctx context.Context, me Instance) (all []Instance, err error)
 
 	// Lanes is the number of lanes; they are numbered from 0. Lane is the one that a user's changes travel in, SubscriptionLane that of a
 	// subscription's.

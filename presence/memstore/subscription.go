@@ -9,13 +9,10 @@ import (
 	"github.com/presently/presently/presence"
 )
 
-// countedFor is how long an instance's number of streams counts after it was told.
-const countedFor = 10 * time.Second
-
-// streams is how many an instance had open.
-type streams struct {
-	open int
-	at   time.Time
+// said is what an instance has said of itself.
+type said struct {
+	presence.Instance
+	at time.Time
 }
 
 // SubscriptionLane implements presence.Store.
@@ -89,17 +86,21 @@ func (s *Store) forgetSubscriptions() {
 	})
 }
 
-// CountStreams implements presence.Store.
-func (s *Store) CountStreams(_ context.Context, instance string, open int) (all int, err error) {
+// Instances implements presence.Store.
+func (s *Store) Instances(_ context.Context, me presence.Instance) (all []presence.Instance, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.streams[instance] = streams{open, time.Now()}
-	for name, n := range s.streams {
-		if time.Since(n.at) >= countedFor {
-			delete(s.streams, name)
+	if me.Name != "" {
+		me.Started = wire(me.Started)
+		s.instances[me.Name] = said{me, time.Now()}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.instances)) {
+		i := s.instances[name]
+		if time.Since(i.at) >= presence.InstanceBelieved {
+			delete(s.instances, name)
 			continue
 		}
-		all += n.open
+		all = append(all, i.Instance)
 	}
 	return all, nil
 }

@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"strconv"
 	"strings"
 	"time"
 
@@ -197,26 +196,4 @@ func unpackList(packed string) []string {
 		texts[i] = unescape(t)
 	}
 	return texts
-}
-
-// streamsCount is how long an instance's number of streams counts: instances tell theirs more often.
-const streamsCount = 10 * time.Second
-
-// CountStreams implements presence.Store.
-func (s *Store) CountStreams(ctx context.Context, instance string, streams int) (all int, err error) {
-	if err := s.health.refuse("count streams", 0); err != nil {
-		return 0, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	c := s.call(0, s.scripts.streams, []string{s.partitions[0].streams()}, instance, streams, streamsCount.Milliseconds())
-	reply, err := s.run(ctx, c)
-	if err != nil {
-		return 0, unavailable("count streams", err)
-	}
-	text, _ := reply.(string)
-	if all, err = strconv.Atoi(text); err != nil {
-		return 0, unavailable("count streams", err)
-	}
-	return all, nil
 }
