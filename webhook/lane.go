@@ -190,6 +190,9 @@ func (l *lane) keepUp(ctx context.Context) error {
 		return nil
 	}
 	l.readNext = now.Add(jittered(l.d.o.Poll))
+	if l.held == 0 {
+		l.read = "" // all that there is: a Redis that took over, whose clock is behind, gives notes IDs that are less than what was read
+	}
 	notes, err := l.d.o.Outbox.Notes(ctx, l.tenure, l.read, window-l.held)
 	l.addAll(notes)
 	l.more = err == nil && len(notes) > 0 && l.held >= window/2

@@ -624,3 +624,42 @@ func (h hanging) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errors.New("over")
 	}
 }
+
+// A Redis that takes over may have lost the last notes, and have a clock that is behind: the IDs that it gives are less than one that was read.
+func TestNotesAreReadThatHaveLesserIDs(t *testing.T) {
+	box := &scripted{reads: [][]presence.Note{{{ID: "9-0"}}, {{ID: "5-0"}}}}
+	d := New(Options{Outbox: box, URL: "https://receiver.example/hook", Poll: time.Nanosecond})
+	l := &lane{d: d, ended: make(chan struct{}), byKey: map[string]*queue{}}
+	for range 2 {
+		l.readNext = time.Time{}
+		if err := l.keepUp(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(box.done, []string{"9-0", "5-0"}) {
+		t.Errorf("done with %q", box.done)
+	}
+}
+
+// scripted is an outbox of which certain notes are read, where they come after what was read before.
+type scripted struct {
+	memstore.Store
+	reads [][]presence.Note
+	done  []string
+}
+
+func (s *scripted) Notes(_ context.Context, _ presence.Tenure, after string, _ int) ([]presence.Note, error) {
+	notes := s.reads[0]
+	if notes[0].ID <= after {
+		return nil, nil
+	}
+	s.reads = s.reads[1:]
+	return notes, nil
+}
+
+func (s *scripted) Finish(_ context.Context, _ presence.Tenure, done []presence.Finished) error {
+	for _, d := range done {
+		s.done = append(s.done, d.Note.ID)
+	}
+	return nil
+}
