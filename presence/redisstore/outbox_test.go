@@ -358,6 +358,35 @@ func TestARoomIsNotVacatedWhileItsPeopleMayComeBack(t *testing.T) {
 	}
 }
 
+// Rooms that cannot be vacant yet hold up none that are occupied.
+func TestWhoComesWhileManyRoomsAreHeldIsTold(t *testing.T) {
+	server := redistest.Start(t)
+	s := boxed(t, server.URL(), 1, 10_000)
+	var rooms []string
+	for i := range touchedAtOnce + 10 {
+		rooms = append(rooms, fmt.Sprint("room-", i))
+	}
+	endHolds(t, s)
+	comeIn(t, s, "ada", rooms...)
+	announces(t, s)
+	hold := func(until time.Time) {
+		t.Helper()
+		if err := s.client.HSet(t.Context(), s.partitions[0].meta, "held", until.UnixMilli()).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hold(time.Now().Add(time.Hour))
+	goOut(t, s, "ada")
+	comeIn(t, s, "ben", "lobby")
+	if got := announces(t, s); fmt.Sprint(got) != "[user.offline ada user.online ben room.occupied lobby]" {
+		t.Errorf("told during the hold: %q", got)
+	}
+	hold(time.Now().Add(-time.Second))
+	if got := announces(t, s); len(got) != len(rooms) {
+		t.Errorf("%d told after the hold, want that all %d rooms are vacant", len(got), len(rooms))
+	}
+}
+
 // What one instance remembers comes back as it was, and was told before.
 func TestWhatIsOfferedBackIsNotToldAgain(t *testing.T) {
 	server := redistest.Start(t)
