@@ -67,10 +67,13 @@ type Store interface {
 	// returns the new version, or ErrSubscriptionChanged where another one is stored. It is kept for SubscriptionKept after its end.
 	PutSubscription(ctx context.Context, s Subscription) (Version, error)
 
-	// CountSubscription notes that a user is about to have a new subscription, which ends at a moment. It returns those that he has too many then,
-	// made longest ago, to be ended by the caller: they are not counted any more. Ended ones count as well, which makes nobody lose one that lives
-	// sooner than the newest most are all his.
+	// CountSubscription notes that a user is about to have a new subscription, or one for longer, which ends at a moment. It returns those that he has
+	// too many then, counted longest ago, to be ended by the caller: they are not counted any more. Those count as well that have expired, until they are
+	// forgotten; that makes nobody lose one that is renewed now and then.
 	CountSubscription(ctx context.Context, user, id string, ends time.Time, most int) (surplus []string, err error)
+
+	// UncountSubscription notes that one has ended.
+	UncountSubscription(ctx context.Context, user, id string) error
 
 	// Subscription reads one, ended or not, or ErrNoSubscription.
 	Subscription(ctx context.Context, id string) (Subscription, error)

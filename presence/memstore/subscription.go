@@ -28,13 +28,27 @@ type counted struct {
 func (s *Store) CountSubscription(_ context.Context, user, id string, ends time.Time, most int) (surplus []string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	his := append(s.counted[user], counted{id, ends})
+	his := append(without(s.counted[user], id), counted{id, ends})
 	for len(his) > most {
 		surplus = append(surplus, his[0].id)
 		his = his[1:]
 	}
 	s.counted[user] = slices.Clone(his)
 	return surplus, nil
+}
+
+// UncountSubscription implements presence.Store.
+func (s *Store) UncountSubscription(_ context.Context, user, id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.counted[user] = without(s.counted[user], id); len(s.counted[user]) == 0 {
+		delete(s.counted, user)
+	}
+	return nil
+}
+
+func without(all []counted, id string) []counted {
+	return slices.DeleteFunc(all, func(c counted) bool { return c.id == id })
 }
 
 // PutSubscription implements presence.Store.

@@ -139,6 +139,9 @@ func note(lane int, item any) presence.Note {
 			n.Record.User = value
 		case "r":
 			n.Room = unescape(value)
+		case "closed":
+			v, _ := strconv.ParseInt(value, 10, 64)
+			n.Record.Closed = presence.Version(v)
 		case "o":
 			n.Occupied = value == "1"
 		default:

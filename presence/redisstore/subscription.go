@@ -73,6 +73,25 @@ func (s *Store) CountSubscription(ctx context.Context, user, id string, ends tim
 	return poppedMembers(reply), nil
 }
 
+// UncountSubscription implements presence.Store.
+func (s *Store) UncountSubscription(ctx context.Context, user, id string) error {
+	lane := s.Lane(user)
+	if err := s.health.refuse("uncount subscriptions", lane); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	c := newCommand(ctx, "zrem", s.partitions[lane].subscriptions(user), id)
+	err := s.send(ctx, []command{c})
+	if err == nil {
+		err = c.Err()
+	}
+	if err != nil {
+		return unavailable("uncount subscriptions", err)
+	}
+	return nil
+}
+
 // poppedMembers are the members of what ZPOPMIN returns, without their scores: RESP3 has pairs, RESP2 one list.
 func poppedMembers(reply any) (members []string) {
 	items, _ := reply.([]any)

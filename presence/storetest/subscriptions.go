@@ -188,6 +188,14 @@ var subscriptionStories = []story{
 		count("ada", 4, -time.Hour, "s-1") // its end is no reason to keep more of them
 		count("ada", 5, time.Hour, "s-2")
 		count("bob", 11, time.Hour)
+		count("ada", 3, 2*time.Hour) // renewed
+		count("ada", 6, time.Hour, "s-4")
+		if err := a.fx.Store.UncountSubscription(a.t.Context(), "ada", "s-6"); err != nil {
+			a.t.Fatal(err)
+		}
+		count("ada", 7, time.Hour)
+		count("ada", 8, time.Hour, "s-5")
+		count("ada", 9, time.Hour, "s-3")
 	}},
 	{"StreamsAreCountedOverAllInstancesThatSaySo", func(a *actor) {
 		a.streams("a", 3, 3)
