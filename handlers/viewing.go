@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -21,11 +22,12 @@ type viewing struct {
 	wants  wants
 	place  atomic.Pointer[place] // of its present watch list
 
+	// Ten thousand of these wait at a time: lists are as long as they need to be, and maps are nil until there is a room.
 	mu    sync.Mutex           // guards what follows; taken within a lane's and a room's lock
-	users map[string]view      // asked for, and how each was at first
-	names []string             // of users; replaced, never changed, so that it can be read on
+	users []string             // asked for, sorted
+	lanes []int                // of users; replaced, never changed, so that it can be read on
 	rooms map[string]*roomView // asked for; what they point to is guarded by their rooms
-	held  map[string]int       // users by how many reasons there are to show them: that they were asked for, and each room where they are seen
+	seen  map[string]int       // members by the number of rooms where they are shown
 }
 
 // wants are the kinds of events that a stream is to tell.
@@ -49,41 +51,30 @@ type view struct {
 }
 
 func newViewing(f *feed, b *presence.Board, reader string, w wants) *viewing {
-	return &viewing{
-		feed: f, board: b, reader: reader, wants: w,
-		users: map[string]view{}, rooms: map[string]*roomView{}, held: map[string]int{},
-	}
+	return &viewing{feed: f, board: b, reader: reader, wants: w}
 }
 
-// watchUsers shows more users. seen hears of each as he is now.
-func (v *viewing) watchUsers(ctx context.Context, users []string, seen func(*presence.Entry)) error {
+// watchUsers shows more users. seen hears of each as he is now, and how that is told.
+func (v *viewing) watchUsers(ctx context.Context, users []string, seen func(*presence.Entry, *sse.Frame)) error {
 	if !v.wants.presence {
 		return nil
 	}
-	added := map[string]view{}
+	v.mu.Lock()
+	v.users = slices.Grow(v.users, len(users))
+	v.mu.Unlock()
+	attached := 0
 	err := v.board.Watch(ctx, users, func(e *presence.Entry) {
-		shown := e.Record.ViewFor(v.reader, e.Moment())
-		added[e.Record.User] = view{version: shown.Version, frame: v.attach(e)}
-		seen(e)
+		attached++
+		seen(e, v.attach(e))
 	})
 	if err != nil {
-		for u := range added {
-			v.release(u)
-		}
+		v.forget(slices.Values(users[:attached])) // the board tells them in their order
 		return err
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	maps.Copy(v.users, added)
-	v.names = slices.Collect(maps.Keys(v.users))
+	v.lanes = v.board.LanesOf(slices.Values(v.users))
 	return nil
-}
-
-// first is how a user was who was asked for.
-func (v *viewing) first(user string) view {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.users[user]
 }
 
 // attach shows a user from now on, beginning with the frame that it returns. It is called by the board, so that nothing falls between the
@@ -91,8 +82,32 @@ func (v *viewing) first(user string) view {
 func (v *viewing) attach(e *presence.Entry) *sse.Frame {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.held[e.Record.User]++
+	user := e.Record.User // one string for all who watch him, where the request's would keep the request's alive
+	if i, asked := slices.BinarySearch(v.users, user); !asked {
+		v.users = slices.Insert(v.users, i, user)
+	}
 	return v.feed.attach(v.stream, e)
+}
+
+// asks tells whether a user was asked for. The lock is held.
+func (v *viewing) asks(user string) bool {
+	_, asked := slices.BinarySearch(v.users, user)
+	return asked
+}
+
+// forget shows users no longer who were asked for, but for those who are seen in a room.
+func (v *viewing) forget(users iter.Seq[string]) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for u := range users {
+		if i, asked := slices.BinarySearch(v.users, u); asked {
+			v.users = slices.Delete(v.users, i, i+1)
+		}
+		if v.seen[u] == 0 {
+			v.feed.hub.Unwatch(v.stream, userKey(u))
+		}
+	}
+	v.lanes = v.board.LanesOf(slices.Values(v.users))
 }
 
 // hold shows a member of a room, whom the room's event has brought.
@@ -102,37 +117,35 @@ func (v *viewing) hold(e *presence.Entry, frame *sse.Frame) {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.seen == nil {
+		v.seen = map[string]int{}
+	}
 	user := e.Record.User
-	if v.held[user]++; v.held[user] == 1 {
+	if v.seen[user]++; v.seen[user] == 1 && !v.asks(user) {
 		v.feed.hub.WatchSent(v.stream, userKey(user), variantOf(e.Record, v.reader), frame)
 	}
 }
 
-// release ends one reason to show a user.
+// release shows a member no longer in one of the rooms where he was seen.
 func (v *viewing) release(user string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.held[user]--; v.held[user] <= 0 {
-		delete(v.held, user)
+	if v.seen[user] > 1 {
+		v.seen[user]--
+		return
+	}
+	delete(v.seen, user)
+	if !v.asks(user) {
 		v.feed.hub.Unwatch(v.stream, userKey(user))
 	}
 }
 
 // unwatchUsers shows users no longer, but for those who are seen in a room.
 func (v *viewing) unwatchUsers(users []string) {
-	if !v.wants.presence {
-		return
+	if v.wants.presence {
+		v.forget(slices.Values(users))
+		v.board.Unwatch(users)
 	}
-	v.mu.Lock()
-	for _, u := range users {
-		delete(v.users, u)
-	}
-	v.names = slices.Collect(maps.Keys(v.users))
-	v.mu.Unlock()
-	for _, u := range users {
-		v.release(u)
-	}
-	v.board.Unwatch(users)
 }
 
 // watchRooms shows more rooms.
@@ -141,8 +154,11 @@ func (v *viewing) watchRooms(ctx context.Context, rooms []string) error {
 		err := v.board.WatchRoom(ctx, room, v.reader, func(g *presence.Gathering) {
 			rv := v.feed.attachRoom(v, g)
 			v.mu.Lock()
+			defer v.mu.Unlock()
+			if v.rooms == nil {
+				v.rooms = map[string]*roomView{}
+			}
 			v.rooms[room] = rv
-			v.mu.Unlock()
 		})
 		if err != nil {
 			return err
@@ -173,9 +189,9 @@ func (v *viewing) room(name string) *roomView {
 // end lets go of everything. The stream has ended.
 func (v *viewing) end() {
 	v.mu.Lock()
-	users := slices.Collect(maps.Keys(v.users))
+	users := v.users
 	v.mu.Unlock()
-	v.board.Unwatch(users)
+	v.board.Unwatch(users) // nobody changes them any more
 	v.unwatchRooms(v.roomNames())
 }
 
@@ -188,12 +204,12 @@ func (v *viewing) roomNames() []string {
 // heard is the time up to which everything that the stream watches has been heard.
 func (v *viewing) heard() presence.Version {
 	v.mu.Lock()
-	users, rooms := v.names, len(v.rooms) > 0
+	lanes, rooms := v.lanes, len(v.rooms) > 0
 	v.mu.Unlock()
 	if rooms {
 		return v.board.HeardAll()
 	}
-	return v.board.Heard(users)
+	return v.board.Heard(lanes)
 }
 
 // whole says everything about a room whose changes were dropped, because the reader is slow or quiet.
