@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"strconv"
 	"strings"
 	"testing"
@@ -157,7 +158,19 @@ var faults = []*fault{
 		s.outage(chaos.Outage{Part: true}, s.slots[0].freeze, s.ttl()/2, s.slots[0].thaw)
 	}},
 	{id: "A14", name: "Sentinel fails over", promise: "P1; writes are back soon", ttl: 5 * time.Second, instances: 2, prepare: behindSentinels, happen: func(s *stage) {
-		s.away(func() { s.group.Master().Kill() }, 900*time.Millisecond, func() {})
+		s.failOver()
+	}},
+	{id: "A14b", name: "Sentinel fails over to a replica that lags behind", promise: "P1, P4, P6, as with old data", ttl: 5 * time.Second, instances: 2, lossy: true, prepare: behindSentinels, happen: func(s *stage) {
+		const late = "written-too-late"
+		s.lag()
+		if err := s.group.Master().Client(s.t).Set(s.t.Context(), late, 1, 0).Err(); err != nil {
+			s.t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second) // people come and go meanwhile
+		s.failOver()
+		if n, err := s.group.Master().Client(s.t).Exists(s.t.Context(), late).Result(); err != nil || n != 0 {
+			s.t.Errorf("nothing was lost: %d, %v", n, err)
+		}
 	}},
 	{id: "A15", name: "a master of the cluster dies", promise: "P1 for all partitions", ttl: 5 * time.Second, instances: 2, prepare: onCluster, happen: func(s *stage) {
 		s.outage(chaos.Outage{Part: true}, func() { s.cluster.MasterOf(s.t.Context(), "presently:{16.0}:meta").Kill() }, time.Second, func() {
@@ -215,9 +228,11 @@ var faults = []*fault{
 	{id: "A20", name: "beats come twice, late and in disorder", promise: "P6: no old beat brings anybody back", options: func(o *chaos.Options) { o.Late = true }, happen: func(s *stage) { time.Sleep(6 * time.Second) }},
 	{id: "A21", name: "a storm of streams that come back at once", promise: "P1 for others; all streams restored", ttl: 8 * time.Second, heavy: true, happen: storm},
 	{id: "A23", name: "a thousand streams of which nothing is read", promise: "P1 for others; memory is bounded; cut in time", ttl: 8 * time.Second, heavy: true, happen: zeroWindows},
+	{id: "A24", name: "streams over HTTP/2 whose window is shut, or lets a byte through now and then", promise: "P1 for others; cut after 5 s", happen: slowOverHTTP2},
 	{id: "A25", name: "streams open and close, again and again", promise: "descriptors and goroutines as before", heavy: true, alone: cycles},
 	{id: "A27", name: "messages of unknown kinds, versions and nonsense on the bus", promise: "P1 to P7; not even `degraded`", random: true, happen: strangeMessages},
 	{id: "A28", name: "streams grow old after two seconds", promise: "P6: no flap", settings: []string{"PRESENTLY_STREAM_MAX_AGE=2s"}, happen: func(s *stage) { time.Sleep(7 * time.Second) }},
+	{id: "A28b", name: "a balancer cuts what is idle", promise: "P6; comments keep streams on which nothing happens", happen: quietStreams},
 }
 
 // places are how many stages may stand at a time: each takes about a third of a core. A heavy one stands alone.
@@ -384,6 +399,61 @@ func rollingRestart(s *stage) {
 func behindSentinels(s *stage) {
 	s.group = redistest.StartSentinel(s.t, 1)
 	s.url = func(int) string { return s.group.URL() }
+}
+
+// lag has the replica hear its master through a slow network, which then brings nothing more: what is written from now on is lost with the master. Sentinel would set
+// the replica right after 8 s.
+func (s *stage) lag() {
+	t := s.t
+	t.Helper()
+	master := s.group.Master()
+	p, err := chaos.NewProxy(master.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	_, port, err := net.SplitHostPort(p.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, server := range s.group.Servers {
+		if server == master {
+			continue
+		}
+		replica := server.Client(t)
+		if err := replica.Do(t.Context(), "replicaof", "127.0.0.1", port).Err(); err != nil {
+			t.Fatal(err)
+		}
+		waitUntil(t, "the replica follows through the proxy", func() bool {
+			info, err := replica.Info(t.Context(), "replication").Result()
+			return err == nil && strings.Contains(info, "master_link_status:up")
+		})
+	}
+	p.Cut(true, false)
+}
+
+// failOver kills the master. Until Sentinel has made another, nobody can write: what it takes from then on is ours.
+func (s *stage) failOver() {
+	var promoted chaos.At
+	var killed chaos.At
+	master := s.group.Master()
+	s.away(func() {
+		killed = s.play.Now()
+		master.Kill()
+	}, 900*time.Millisecond, func() {
+		waitUntil(s.t, "a replica is made the master", func() bool {
+			for _, server := range s.group.Servers {
+				role, err := server.Client(s.t).Do(s.t.Context(), "role").Slice()
+				if server != master && err == nil && len(role) > 0 && role[0] == "master" {
+					return true
+				}
+			}
+			return false
+		})
+		promoted = s.play.Now()
+	})
+	s.figure("promotedS", (promoted - killed).Seconds())
+	s.figure("afterPromotionS", (s.play.Now() - promoted).Seconds())
 }
 
 func onCluster(s *stage) {

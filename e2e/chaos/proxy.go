@@ -21,8 +21,10 @@ type Proxy struct {
 	rate    atomic.Int64 // bytes a second, each way of each connection; 0: as many as come
 	loss    atomic.Int64 // one in so many of what comes to subscribers is lost; 0: none
 
-	// Lost is how often something was.
-	Lost atomic.Int64
+	idle atomic.Int64 // ns after which a connection is cut on which nothing came either way; 0: never
+
+	// Lost is how often something was, and Idle how many connections were cut for being idle.
+	Lost, Idle atomic.Int64
 
 	mu          sync.Mutex // guards what follows
 	cut         bool       // nothing passes
@@ -80,6 +82,9 @@ func (p *Proxy) holdBack(all, bus, commands bool) {
 	p.healed = make(chan struct{})
 }
 
+// CutIdle cuts connections on which nothing comes from their server for so long, as balancers do; 0: none. It counts for connections that are made from now on.
+func (p *Proxy) CutIdle(after time.Duration) { p.idle.Store(int64(after)) }
+
 // Drop closes all connections.
 func (p *Proxy) Drop() {
 	p.mu.Lock()
@@ -105,6 +110,7 @@ type link struct {
 	bus     atomic.Bool
 	gone    chan struct{} // closed when either end has closed
 	goneNow sync.Once
+	cut     *time.Timer // where idle ones are
 }
 
 func (p *Proxy) serve(client net.Conn) {
@@ -120,6 +126,10 @@ func (p *Proxy) serve(client net.Conn) {
 	defer p.release(client, server)
 	k := &link{p: p, gone: make(chan struct{})}
 	end := func() { k.goneNow.Do(func() { close(k.gone); client.Close(); server.Close() }) }
+	if idle := time.Duration(p.idle.Load()); idle > 0 {
+		k.cut = time.AfterFunc(idle, func() { p.Idle.Add(1); end() })
+		defer k.cut.Stop()
+	}
 	var both sync.WaitGroup
 	both.Go(func() { defer end(); k.pump(server, client, true) })
 	both.Go(func() { defer end(); k.pump(client, server, false) })
@@ -173,6 +183,9 @@ func (k *link) pump(to, from net.Conn, up bool) {
 			data := bytes.Clone(buffer[:n])
 			if up && !k.bus.Load() && bytes.Contains(bytes.ToLower(data), []byte("subscribe\r\n")) {
 				k.bus.Store(true)
+			}
+			if !up && k.cut != nil {
+				k.cut.Reset(time.Duration(k.p.idle.Load()))
 			}
 			if !up && k.loses(data) {
 				k.p.Lost.Add(1)

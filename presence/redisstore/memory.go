@@ -43,7 +43,7 @@ type laneMemory struct {
 type remembered struct {
 	head            presence.Head // of the last change that it includes
 	facts, settings hash
-	factsV          string // v of each hash; empty: not known, or there is none
+	factsV          string // v of each hash; empty: not known, or there is none; then what is known is not in it for sure
 	settingsV       string
 	whole           bool // the facts are all that there are
 	related         bool // so are the relations, as of the field of that name
@@ -272,16 +272,24 @@ func (m *laneMemory) hear(c presence.Change, told lines) {
 	}
 	r.head = c.Head
 	v := strconv.FormatInt(int64(c.Version), 10)
+	// Until all has been offered back, a hash may have been lost and made anew by this very change: then it has the version that was heard of, and not what is
+	// remembered besides.
+	anew := c.Head.Epoch != m.settled && c.Cause != presence.ByRecall
 	better := false
 	for told != "" {
 		field, value, _ := strings.Cut(told.text(), "=")
 		if c.Cause == presence.ByRecall && r.knowsBetter(field, value) {
 			better = true
 		}
+		hashV := &r.factsV
 		if isSetting(field) {
-			r.settingsV = v
-		} else {
-			r.factsV = v
+			hashV = &r.settingsV
+		}
+		switch {
+		case anew:
+			*hashV = ""
+		case *hashV != "" || c.Head.Epoch == m.settled: // else it stays to be offered, whatever others have offered of it
+			*hashV = v
 		}
 		r.hear(strings.Clone(field), strings.Clone(value), c) // not the whole message
 	}

@@ -129,6 +129,7 @@ func (t target) dial() redis.UniversalClient {
 	case o.MasterName != "":
 		f := o.Failover()
 		f.MaxRetries = -1
+		f.Dialer = dialFailures(&redis.Options{DialTimeout: o.DialTimeout, TLSConfig: o.TLSConfig})
 		return redis.NewFailoverClient(f)
 	case t.cluster:
 		c := o.Cluster()
@@ -143,5 +144,6 @@ func (t target) dial() redis.UniversalClient {
 	s := o.Simple()
 	// What got no answer may have happened: the caller is told so, instead of having it done twice.
 	s.MaxRetries = -1
+	s.Dialer = dialFailures(&redis.Options{DialTimeout: o.DialTimeout, TLSConfig: o.TLSConfig})
 	return redis.NewClient(s)
 }

@@ -229,7 +229,7 @@ func cutKind(field, kind string) (id string, is bool) {
 
 // intact reports whether the hashes are as they were when they were last heard of. A leave is told by nothing, so where there was one they may be older.
 func (r *remembered) intact(factsV, settingsV string) bool {
-	if !r.whole || factsV != r.factsV || settingsV != r.settingsV {
+	if !r.whole || factsV != r.factsV || settingsV != r.settingsV || r.factsV == "" && len(r.facts) > 0 || r.settingsV == "" && len(r.settings) > 0 {
 		return false
 	}
 	return !slices.ContainsFunc(r.facts, func(p stored) bool { return kindOf(p.field) == "s" && part(p.value, leftPlace) != "" })

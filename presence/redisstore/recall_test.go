@@ -579,6 +579,35 @@ func TestWhatHappensBetweenALossAndItsRepairCounts(t *testing.T) {
 	}
 }
 
+// Who comes with another session after a loss, before anything has been offered back, makes a hash anew that has nothing but that: what he was besides is not to be
+// taken for known because the hash's version is.
+func TestASessionBegunAfterALossDoesNotHideThoseThatWereLost(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	i, stranger := begin(t, server.URL(), Options{}), quiet(t, server)
+	users := people(40)
+	for _, u := range users {
+		b := long(u, "session-1")
+		b.Rooms = &[]string{"hall"}
+		i.beat(b)
+		i.must(i.choose(u, presence.DND))
+	}
+	i.knows(users...)
+	flush(t, server)
+	for n, u := range users {
+		i.beat(long(u, "session-2"))
+		if n%2 == 0 { // his settings are made anew, too
+			i.must(i.tracker().SetContact(t.Context(), u, "bob", true))
+		}
+	}
+	for _, u := range users {
+		soon(t, u+" to be as he was", func() bool {
+			r := stranger.record(u)
+			return len(r.Sessions) == 2 && r.In("hall") && r.Chosen.Status == presence.DND
+		})
+	}
+}
+
 // A session that comes back lives on as it was: it lapses when its silence is due, and its next beat is as cheap as ever.
 func TestASessionThatComesBackLivesAndEndsAsItWould(t *testing.T) {
 	t.Parallel()

@@ -66,7 +66,7 @@ var goals = []struct {
 	{goal{"R4", "Redis back empty: false offlines, streams dropped, agreement with REST", "0, 0, ≤ 5 s", func(rs results) (string, bool) {
 		n, dropped, agreed := rs.sum(wronged, "A5", "A5b"), rs.sum(func(x *row) int { return x.reconnects }, "A5", "A5b"), rs.most("convergeS", "A5", "A5b")
 		return fmt.Sprintf("%d, %d, %.1f s", n, dropped, agreed), n == 0 && dropped == 0 && agreed <= 5
-	}, "streams go on showing whom nobody remembers until the hold is over, a TTL or more, and REST does not; 10,000 users are offered back by TestTenThousandUsersComeBack in presence/redisstore"}, []string{"A5", "A5b"}},
+	}, "10,000 users are offered back by TestTenThousandUsersComeBack in presence/redisstore"}, []string{"A5", "A5b"}},
 	{goal{"R5", "FLUSHALL: noticed, agreement with REST, false offlines", "≤ 1 s, ≤ 5 s, 0", func(rs results) (string, bool) {
 		noticed, agreed, n := rs.most("noticedS", "A6", "A6b"), rs.most("convergeS", "A6", "A6b"), rs.sum(wronged, "A6", "A6b")
 		return fmt.Sprintf("%.2f s, %.1f s, %d", noticed, agreed, n), noticed <= 1 && agreed <= 5 && n == 0
@@ -77,8 +77,8 @@ var goals = []struct {
 	}, "to the first stream that is told"}, []string{"A8", "A10", "A11", "A11b"}},
 	{goal{"R7", "Sentinel failover (down-after 1 s): no writes, false offlines", "≤ 2.5 s, 0", func(rs results) (string, bool) {
 		away, n := rs.most("outageS", "A14"), rs["A14"].wronged
-		return fmt.Sprintf("%.2f s, %d", away, n), away <= 2.5 && n == 0
-	}, "to the first beat that is answered at every instance; the gap of the bus alone was not measured"}, []string{"A14"}},
+		return fmt.Sprintf("%.2f s, of which %.2f s after there was a new master; %d", away, rs.most("afterPromotionS", "A14"), n), away <= 2.5 && n == 0
+	}, "to the first beat that is answered at every instance. Sentinel itself takes the rest, with random waits of its own; the gap of the bus alone was not measured"}, []string{"A14"}},
 	{goal{"R8", "lost messages: agreement with REST", "≤ 10 s", func(rs results) (string, bool) {
 		agreed := rs.most("convergeS", "A12", "A12b")
 		return fmt.Sprintf("%.1f s; up to %.0f lost in a run", agreed, rs.most("lost", "A12b")), agreed <= 10 && rs.sum(violations, "A12", "A12b") == 0
