@@ -1,4 +1,5 @@
-import { act, StrictMode, useState, version, type ReactNode } from 'react'
+import * as React from 'react'
+import { StrictMode, useState, version, type ReactNode } from 'react'
 import { createRoot, hydrateRoot, type Root } from 'react-dom/client'
 import { renderToString } from 'react-dom/server'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
@@ -19,6 +20,9 @@ import {
   useTypingIndicator,
 } from '../../src/react/index.js'
 import { clientOf, FakeServer, pass, presence } from '../server.js'
+
+// React has it since 18.3; before, its tools for tests did.
+const { act } = 'act' in React ? React : ((await import('react-dom/test-utils')) as unknown as Pick<typeof React, 'act'>)
 
 let server: FakeServer
 let client: PresenceClient
