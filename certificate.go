@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"os"
@@ -67,6 +68,21 @@ func (c *servedCertificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) 
 		c.look()
 	}
 	return c.pair, nil
+}
+
+// expires is when the first of the chain that is given out does. Who asks has the files looked at, as a handshake does.
+func (c *servedCertificate) expires() time.Time {
+	pair, err := c.get(nil)
+	if err != nil {
+		return time.Time{}
+	}
+	first := pair.Leaf.NotAfter
+	for _, der := range pair.Certificate {
+		if link, err := x509.ParseCertificate(der); err == nil && link.NotAfter.Before(first) {
+			first = link.NotAfter
+		}
+	}
+	return first
 }
 
 // look reads the files if they are others than before. A pair that does not fit is told of once, and tried again when a file changes.

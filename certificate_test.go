@@ -39,6 +39,9 @@ func TestARenewedCertificateIsGivenOutWithoutARestart(t *testing.T) {
 		shows := func(when string, want int) {
 			t.Helper()
 			pair, err := c.get(nil)
+			if err == nil && !c.expires().Equal(pair.Leaf.NotAfter) {
+				t.Errorf("%s: expires %s, want %s", when, c.expires(), pair.Leaf.NotAfter)
+			}
 			if err != nil || !pairs[want].private.Public().(interface{ Equal(crypto.PublicKey) bool }).Equal(pair.Leaf.PublicKey) {
 				t.Errorf("%s: not the certificate of pair %d, %v", when, want, err)
 			}
@@ -62,4 +65,12 @@ func TestARenewedCertificateIsGivenOutWithoutARestart(t *testing.T) {
 			t.Errorf("%d complaints:\n%s", got, &log)
 		}
 	})
+}
+
+// certificateFiles are those of a certificate that is good.
+func certificateFiles(t testing.TB) (chain, key string) {
+	t.Helper()
+	pair := keyPairs(t)[1]
+	der, err := x509.MarshalPKCS8PrivateKey(pair.private)
+	return write(t, certificate(t, pair.private)), write(t, pemBlock(t, "PRIVATE KEY", der, err))
 }

@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/presently/presently/presence"
 	"github.com/presently/presently/presence/redisstore"
 )
 
@@ -42,6 +45,55 @@ func (c *checkup) redis(ctx context.Context) {
 	c.redisSettings(ctx, store)
 	c.redisAccess()
 	c.redisData(ctx, store)
+	all, err := store.Instances(ctx, presence.Instance{})
+	if err != nil {
+		c.found(wrong, "", "Redis: %v", err)
+		return
+	}
+	c.instances(all)
+}
+
+// instances looks at whether those that share this Redis are alike, as far as they must be.
+func (c *checkup) instances(all []presence.Instance) {
+	if len(all) == 0 {
+		c.found(hint, "see that --redis-url and --partitions are those of the server", "instances: none has said anything in this Redis for %s", presence.InstanceBelieved)
+		return
+	}
+	odd := false
+	say := func(g grade, todo, format string, args ...any) {
+		odd = true
+		c.found(g, todo, format, args...)
+	}
+	versions, closed, hooked, known := map[string]bool{}, 0, 0, 0
+	for _, i := range all {
+		if i.Terse {
+			versions["an older one"] = true
+			continue
+		}
+		known++
+		versions[plain(i.Version)] = true
+		if i.Closes {
+			closed++
+		}
+		if i.Webhook {
+			hooked++
+		}
+	}
+	if closed > 0 && closed < known {
+		say(wrong, "set the same on all: who is hidden after a loss depends on which of them is asked", "instances: %d of %d have PRESENTLY_AFTER_LOSS=closed", closed, known)
+	}
+	if hooked > 0 && hooked < known {
+		say(wrong, "set PRESENTLY_WEBHOOK_URL and PRESENTLY_WEBHOOK_SECRET on all: what happens through the others is not told", "instances: %d of %d know of the webhook", hooked, known)
+	}
+	if len(versions) > 1 {
+		say(hint, "finish the upgrade: two versions work side by side, but not for ever", "instances: they are of different versions: %s", strings.Join(slices.Sorted(maps.Keys(versions)), ", "))
+	}
+	if len(all) == 1 {
+		say(hint, "run two or more: they are all alike, and nobody notices when one stops", "instances: there is one alone")
+	}
+	if !odd {
+		c.found(fine, "", "instances: there are %d, and they are alike in what they must be", len(all))
+	}
 }
 
 // pingRedis is the median of a few answers.

@@ -25,6 +25,11 @@ const (
 	longToken     = 24 * time.Hour
 	slowAnswer    = 250 * time.Millisecond
 	soonToldAfter = 2 * time.Second
+
+	oldCertificate  = 14 * 24 * time.Hour // most are renewed a month before
+	lateCertificate = 3 * 24 * time.Hour
+
+	lateWebhook = time.Minute // while others are taken
 )
 
 // checkedSelf is the user as whom the checklist asks, while he is online.
@@ -51,14 +56,44 @@ func (c *checkup) reach(ctx context.Context) bool {
 	return true
 }
 
-func (c *checkup) secure() {
+func (c *checkup) secure(ctx context.Context) {
 	switch {
 	case c.server.base.Scheme == "https":
 		c.found(fine, "", "https: tokens cannot be read on the way")
+		c.certificate(ctx)
 	case c.server.inClear():
 		c.found(wrong, "set PRESENTLY_TLS_CERT and PRESENTLY_TLS_KEY, or let a proxy end TLS in front of it", "without https tokens can be read on the way")
 	default:
 		c.found(hint, "check the address that users have, too: what lies in between matters most", "the address is this machine's own")
+	}
+}
+
+// certificate looks at when the one that is given out here expires, or one that it stands on.
+func (c *checkup) certificate(ctx context.Context) {
+	response, err := c.server.as("").send(ctx, http.MethodGet, "/healthz", nil, nil)
+	if err != nil {
+		c.found(wrong, "", "the certificate: %v", err)
+		return
+	}
+	response.Body.Close()
+	if response.TLS == nil || len(response.TLS.PeerCertificates) == 0 {
+		return // something else spoke TLS, such as a proxy of the environment
+	}
+	first := response.TLS.PeerCertificates[0].NotAfter
+	for _, link := range response.TLS.PeerCertificates {
+		if link.NotAfter.Before(first) {
+			first = link.NotAfter
+		}
+	}
+	left := time.Until(first).Round(time.Hour)
+	const todo = "renew it, and see why that has not happened by itself; Presently reads renewed files within ten seconds"
+	switch on := first.UTC().Format(time.DateOnly); {
+	case left < lateCertificate:
+		c.found(wrong, todo, "the certificate expires in %s, on %s", left, on)
+	case left < oldCertificate:
+		c.found(hint, todo, "the certificate expires in %.0f days, on %s", left.Hours()/24, on)
+	default:
+		c.found(fine, "", "the certificate is good until %s", on)
 	}
 }
 
@@ -232,6 +267,10 @@ func (c *checkup) webhook(metrics string) {
 		c.found(wrong, "see that PRESENTLY_WEBHOOK_URL answers with 2xx within 10 s; the server's log says what it answers", "webhooks: the receiver takes nothing; %.0f changes wait", value("presently_webhook_pending"))
 	case value("presently_webhook_dead_total") > 0:
 		c.found(hint, "the server's log says which, and why; see docs/webhooks.md", "webhooks: %.0f events were given up so far", value("presently_webhook_dead_total"))
+	case value("presently_webhook_oldest_seconds") > lateWebhook.Seconds():
+		c.found(hint, "see what the server's log says of deliveries; the receiver should answer before it works", "webhooks: some have waited for %.0f s", value("presently_webhook_oldest_seconds"))
+	case value(`presently_webhook_deliveries_total{result="delivered"}`) == 0:
+		c.found(hint, "look again once somebody has come or gone; see docs/webhooks.md to try the receiver", "webhooks: this instance has delivered none so far, so it is not known whether the receiver takes them")
 	default:
 		c.found(fine, "", "webhooks are delivered")
 	}

@@ -84,7 +84,7 @@ func (c *checkup) run(ctx context.Context) {
 	if !c.reach(ctx) {
 		return
 	}
-	c.secure()
+	c.secure(ctx)
 	c.ready(ctx)
 	c.documented(ctx)
 	c.strangers(ctx)

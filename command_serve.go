@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -88,7 +89,7 @@ func serve(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) er
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	registry := newRegistry(store)
+	registry := newRegistry(c, store)
 	hooks := newWebhooks(c, store, instance, registry, panics, log)
 	presently := newHandlers(c, store.Store, instance, registry, traces, panics, log)
 	// What serves outlives ctx, which only asks it to stop.
@@ -140,6 +141,7 @@ func newHandlers(c config, store presence.Store, instance string, registry *prom
 	}
 	return handlers.New(handlers.Options{
 		Tracker:  &presence.Tracker{Store: traces.store(store), Policy: c.policy, Instance: instance},
+		Self:     selfOf(c),
 		Tokens:   c.tokens,
 		Coalesce: c.coalesce, Drain: c.drain, StreamMaxAge: c.maxAge,
 		Origins:  c.origins,
@@ -151,6 +153,12 @@ func newHandlers(c config, store presence.Store, instance string, registry *prom
 		Rates:    c.rates,
 		Registry: registry, Metrics: metrics, Trace: traces.middleware(),
 	})
+}
+
+// selfOf is what this instance says of itself to operators who look at another.
+func selfOf(c config) presence.Instance {
+	host, _ := os.Hostname() //nolint:errcheck // none, then
+	return presence.Instance{Host: host, Version: versionName(), Started: time.Now(), Closes: c.closes, Webhook: c.webhookURL != ""}
 }
 
 // manual is all that is to be read at /docs, in the order that docs/order.txt gives.

@@ -345,8 +345,13 @@ func pemBlock(t testing.TB, kind string, der []byte, err error) []byte {
 
 func certificate(t testing.TB, key crypto.Signer) []byte {
 	t.Helper()
+	return certificateFor(t, key, time.Hour)
+}
+
+func certificateFor(t testing.TB, key crypto.Signer, lasts time.Duration) []byte {
+	t.Helper()
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotAfter: time.Now().Add(lasts),
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)

@@ -20,8 +20,8 @@ const (
 	scrapesAtOnce = 4 // a stranger who can ask for metrics costs no more than that
 )
 
-// newRegistry makes a registry of its own, with what is known of the process, the build and Redis.
-func newRegistry(store openedStore) *prometheus.Registry {
+// newRegistry makes a registry of its own, with what is known of the process, the build, the settings that instances must agree about, the certificate and Redis.
+func newRegistry(c config, store openedStore) *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(
 		collectors.NewGoCollector(),
@@ -30,7 +30,20 @@ func newRegistry(store openedStore) *prometheus.Registry {
 			Name: "presently_build_info", Help: "1, with what this is.",
 			ConstLabels: prometheus.Labels{"version": versionName(), "goversion": runtime.Version()},
 		}, func() float64 { return 1 }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "presently_after_loss_closed", Help: "1 where PRESENTLY_AFTER_LOSS is closed. All instances should tell the same.",
+		}, func() float64 {
+			if c.closes {
+				return 1
+			}
+			return 0
+		}),
 	)
+	if c.tls != nil {
+		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "presently_certificate_expiry_seconds", Help: "When the certificate that is given out expires, or one of its chain that does so first, in seconds since 1970.",
+		}, func() float64 { return float64(c.tls.expires().Unix()) }))
+	}
 	if store.redis != nil {
 		reg.MustRegister(redisCollector{store.redis})
 	}

@@ -198,7 +198,10 @@ func TestACollectorThatIsAwayStopsNothing(t *testing.T) {
 
 // What a dashboard shows or an alert waits for has to be there: a name that is wrong is a graph without a line, and an alarm that never comes.
 func TestDashboardAndAlertsNameMetricsThatAreThere(t *testing.T) {
-	i, c := start(t, "PRESENTLY_JWT_SECRET="+testSecret, "PRESENTLY_REDIS_URL="+redistest.Start(t).URL()), client(t)
+	receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(receiver.Close)
+	i, c := start(t, "PRESENTLY_JWT_SECRET="+testSecret, "PRESENTLY_REDIS_URL="+redistest.Start(t).URL(),
+		"PRESENTLY_WEBHOOK_URL="+receiver.URL, "PRESENTLY_WEBHOOK_SECRET=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), client(t)
 	becomes(t, c, i.url+"/readyz", http.StatusOK)
 	i.beat(t, c, "ada")
 	watch(t, c, i.url)
@@ -207,9 +210,16 @@ func TestDashboardAndAlertsNameMetricsThatAreThere(t *testing.T) {
 	if len(there) < 40 {
 		t.Fatalf("%d metrics:\n%s", len(there), text)
 	}
-	for _, file := range []string{"deploy/grafana/dashboard.json", "deploy/prometheus/alerts.yml", "docs/operating.md"} {
+	chain, key := certificateFiles(t)
+	secure := start(t, "PRESENTLY_JWT_SECRET="+testSecret, "PRESENTLY_TLS_CERT="+chain, "PRESENTLY_TLS_KEY="+key, "PRESENTLY_ADMIN_LISTEN=127.0.0.1:0")
+	_, text = get(t, c, secure.adminURL(t)+"/metrics")
+	if !regexp.MustCompile(`(?m)^presently_certificate_expiry_seconds [1-9]`).MatchString(text) {
+		t.Error("nothing says when the certificate expires")
+	}
+	there["presently_certificate_expiry_seconds"] = metricsOf(text)["presently_certificate_expiry_seconds"]
+	for _, file := range []string{"deploy/grafana/dashboard.json", "deploy/prometheus/alerts.yml", "docs/operating.md", "docs/webhooks.md"} {
 		named := metricsNamed(t, file)
-		if len(named) < 10 {
+		if len(named) < 7 {
 			t.Errorf("%s names %d metrics", file, len(named))
 		}
 		for name, labels := range named {
@@ -224,6 +234,17 @@ func TestDashboardAndAlertsNameMetricsThatAreThere(t *testing.T) {
 				if ok && !known[label] && label != "instance" && label != "job" {
 					t.Errorf("%s: %s has no label %s", file, name, label)
 				}
+			}
+		}
+	}
+	for _, file := range []string{"deploy/grafana/dashboard.json", "deploy/prometheus/alerts.yml"} {
+		named := metricsNamed(t, file)
+		for _, name := range []string{
+			"presently_webhook_dead_total", "presently_webhook_oldest_seconds", "presently_webhook_paused", "presently_panics_total", "presently_after_loss_closed",
+			"presently_certificate_expiry_seconds",
+		} {
+			if named[name] == nil {
+				t.Errorf("%s has nothing of %s", file, name)
 			}
 		}
 	}

@@ -61,6 +61,11 @@ func TestOperatorsSeeWhatHappensOnBothInstancesAndStrangersDoNot(t *testing.T) {
 	w := b.as("eve").watch("ada")
 	a.as("ada").beat("session-1")
 	w.told("ada", "online")
+	other := regexp.MustCompile(`"instance":"([^"]+)"`).FindStringSubmatch(b.program.log.String())[1]
+	waitUntil(t, "one instance's page shows the other, and its stream", func() bool {
+		_, page := a.operators("/")
+		return regexp.MustCompile(`<td>[0-9a-f]+, this one</td>`).MatchString(page) && regexp.MustCompile(`<tr><td>`+other+`</td>.*<td>1</td>\n`).MatchString(page)
+	})
 	for _, i := range []*instance{a, b} { // both hear all
 		if got := i.measures(`presently_transitions_total{cause="beat"}`); got != 1 {
 			t.Errorf("%s has heard of %v beats that change something, want 1", i.url, got)

@@ -142,6 +142,7 @@ func (f *feed) Counted(g *presence.Gathering) {
 			case v.crowded:
 				f.fill(g, v)
 				v.offer(f.wholeRoom(g, v))
+				v.setCrowd(v.room, false)
 				f.retell(g, v)
 			}
 		})
@@ -159,6 +160,7 @@ func (f *feed) recount(g *presence.Gathering, v *roomView) {
 		f.retell(g, v)
 	}
 	v.crowded, v.count = true, count
+	v.setCrowd(v.room, true)
 	v.offer(f.wholeRoom(g, v))
 }
 
@@ -202,6 +204,7 @@ func (f *feed) attachRoom(by *viewing, g *presence.Gathering) *roomView {
 	v := &roomView{viewing: by, room: g.Room, members: map[string]bool{}, typing: map[string]uint64{}}
 	if g.Crowded {
 		v.crowded, v.count = true, crowdFor(g, v.reader)
+		v.setCrowd(v.room, true)
 	} else {
 		f.fill(g, v)
 	}

@@ -35,7 +35,7 @@ func styleHash() string {
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// busiestRooms is how many rooms are shown.
+// busiestRooms is how many rooms are shown, of each kind.
 const busiestRooms = 20
 
 // Operators is a page that shows how this instance does, and why a user is shown as he is. It asks for no token: whoever serves it sees to it that operators
@@ -67,11 +67,21 @@ type desk struct {
 	Instance, Now string
 	Trouble       string
 	Facts         []Fact
+	Instances     []deskInstance
+	Silent        bool // the store tells nothing now
+	Largest       []presence.RoomSize
 	Rooms         []deskRoom
 	Lanes         []deskLane
 	User, Viewer  string
 	Explained     *api.Explanation
 	Unexplained   string
+}
+
+type deskInstance struct {
+	presence.Instance
+	Here       bool // it is the one that shows the page
+	Since, Ago string
+	Odd        []string // what it does not have in common with this one
 }
 
 type deskRoom struct {
@@ -88,15 +98,22 @@ type deskLane struct {
 
 func (s *Server) desk(ctx context.Context, more []Fact, user, viewer string) desk {
 	now := s.board.Clock()
+	all, err := s.tracker.Instances(ctx, s.self())
 	d := desk{
 		Style: template.CSS(operatorsStyle), Instance: s.tracker.Instance, Now: formatTime(now), //nolint:gosec // ours, embedded
-		User: user, Viewer: viewer, Facts: append(s.facts(ctx), more...),
+		User: user, Viewer: viewer, Facts: append(s.facts(ctx, all), more...), Silent: err != nil,
 	}
 	if lost, _ := s.metrics.heard.degraded(); lost {
 		d.Trouble = "Degraded: the store is not heard here. Streams show the last known state, and nobody goes offline by it."
 	}
 	if s.draining.Load() {
 		d.Trouble = "Draining: this instance is about to stop."
+	}
+	for _, i := range all {
+		d.Instances = append(d.Instances, s.deskInstance(i, now))
+	}
+	if d.Largest, err = s.tracker.LargestRooms(ctx, busiestRooms); err != nil {
+		d.Silent = true
 	}
 	for _, a := range s.hub.Busiest(kindRoom, busiestRooms) {
 		room := deskRoom{Room: a.Key.ID, Streams: a.Streams}
@@ -118,16 +135,36 @@ func (s *Server) desk(ctx context.Context, more []Fact, user, viewer string) des
 	return d
 }
 
+func (s *Server) deskInstance(i presence.Instance, now time.Time) deskInstance {
+	d := deskInstance{Instance: i, Here: i.Name == s.tracker.Instance}
+	me := s.self()
+	if i.Terse {
+		d.Version, d.Odd = "an older one", nil
+		return d
+	}
+	d.Since, d.Ago = formatTime(i.Started), lasting(now.Sub(i.Started))
+	if i.Version != me.Version {
+		d.Odd = append(d.Odd, "another version")
+	}
+	if i.Closes != me.Closes {
+		d.Odd = append(d.Odd, "another PRESENTLY_AFTER_LOSS")
+	}
+	if i.Webhook != me.Webhook {
+		d.Odd = append(d.Odd, "one of the two knows of a webhook, the other does not")
+	}
+	return d
+}
+
 // facts are the numbers of all and of this instance; those that the store does not tell now are left out.
-func (s *Server) facts(ctx context.Context) []Fact {
+func (s *Server) facts(ctx context.Context, all []presence.Instance) []Fact {
 	var facts []Fact
 	add := func(name string, n int) { facts = append(facts, Fact{name, strconv.Itoa(n)}) }
 	if index, err := s.tracker.Room(ctx, presence.RoomQuery{Room: presence.Everywhere}); err == nil {
 		add("users, as a stranger would count", index.Users)
 		add("sessions", index.Sessions)
 	}
-	if all, err := s.tracker.CountStreams(ctx, s.tracker.Instance, s.hub.Len()); err == nil {
-		add("streams on all instances", all)
+	if len(all) > 0 {
+		add("streams on all instances", presence.StreamsOf(all))
 	}
 	add("streams here", s.hub.Len())
 	sum, most := pending(s.hub)

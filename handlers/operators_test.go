@@ -63,7 +63,37 @@ func TestOperatorsSeeHowTheInstanceDoesAndWhyAUserIsShownAsHeIs(t *testing.T) {
 		wantText(t, text, "Nobody can be called that")
 		m.mood(func() error { return presence.ErrUnavailable })
 		_, text = w.page(url.Values{"user": {"ada"}})
-		wantText(t, text, "streams here 3", "The store does not answer.")
+		wantText(t, text, "streams here 3", "The store does not answer: instances and rooms are not known now.", "The store does not answer. Rooms")
+		if strings.Contains(text, "Nobody is in any") {
+			t.Error("it says of rooms what it does not know")
+		}
+	})
+}
+
+func TestOperatorsSeeAllInstancesAndTheLargestRooms(t *testing.T) {
+	inWorld(t, func(w *world) {
+		_, text := w.page(url.Values{})
+		wantText(t, text, "Nobody is in any.", "None is watched.")
+		for user, rooms := range map[string]string{"ada": `["lobby"]`, "ben": `["attic","lobby"]`, "cyd": `["lobby"]`} {
+			w.beat(user, "session-1", `,"rooms":`+rooms)
+		}
+		for _, i := range []presence.Instance{
+			{Name: "beside", Host: "pod<2>", Version: "v2.0.0", Started: time.Now().Add(-2 * time.Hour), Streams: 7, Closes: true, Webhook: true, Draining: true},
+			{Name: "older", Streams: 1, Terse: true},
+		} {
+			if _, err := w.store.Instances(t.Context(), i); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, text = w.page(url.Values{})
+		wantText(t, text, "streams on all instances 8",
+			"beside pod<2> v2.0.0 2h0m0s 7 drains another version another PRESENTLY_AFTER_LOSS one of the two knows of a webhook, the other does not",
+			"older an older one 1", "test, this one host-1 v1.2.3", "room users lobby 3 attic 1")
+		time.Sleep(presence.InstanceBelieved)
+		_, text = w.page(url.Values{})
+		if strings.Contains(text, "beside") || !strings.Contains(text, "test, this one host-1") {
+			t.Errorf("ten seconds later:\n%s", text)
+		}
 	})
 }
 
@@ -72,6 +102,9 @@ func TestTheOperatorsPageRunsNothingOfWhatPeopleWrite(t *testing.T) {
 	inWorld(t, func(w *world) {
 		const name, room = `<script>alert(1)</script>`, `"><img src=x onerror=alert(2)>`
 		w.beat(name, "session-1", "")
+		if _, err := w.store.Instances(t.Context(), presence.Instance{Name: "<img src=a>", Host: name, Version: room}); err != nil {
+			t.Fatal(err)
+		}
 		w.ask(name, "PUT", "/v1/rooms/"+url.PathEscape(room)+"/members/me?sessionId=session-1", "")
 		s := w.watch("eve", "room="+url.QueryEscape(room))
 		s.next("hello")

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"hash/fnv"
 	"slices"
 	"strconv"
 	"sync"
@@ -20,9 +21,10 @@ type place struct {
 	sealer *sealer
 	about  string // a digest of the viewer and his watch list
 
-	mu   sync.Mutex // guards what follows: all events between two beacons have one id
-	at   presence.Version
-	last string
+	mu     sync.Mutex // guards what follows: all events between two beacons have one id, but where a crowd forms or ends
+	at     presence.Version
+	crowds crowds
+	last   string
 }
 
 // newPlace makes the ids of a stream. It has the sealer get its key now, because an id cannot fail later.
@@ -41,25 +43,48 @@ func (s *Server) newPlace(ctx context.Context, viewer string, list watchList) (*
 	return &place{sealer: &s.sealer, about: base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:12])}, nil
 }
 
-func (p *place) id(at presence.Version) string {
+func (p *place) id(at presence.Version, crowds crowds) string {
 	if at == 0 {
 		return "" // no beacon yet: nothing can be promised
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.at != at {
-		p.at = at
-		p.last, _ = p.sealer.seal(context.Background(), placePurpose, strconv.FormatInt(int64(at), 36), p.about) // the key is there
+	if p.at != at || p.crowds != crowds {
+		p.at, p.crowds = at, crowds
+		parts := []string{strconv.FormatInt(int64(at), 36), p.about}
+		if crowds != 0 {
+			parts = append(parts, strconv.FormatUint(uint64(crowds), 36))
+		}
+		p.last, _ = p.sealer.seal(context.Background(), placePurpose, parts...) // the key is there
 	}
 	return p.last
 }
 
-// read tells the moment that an id stands for; ok is false where it is none of this stream's.
-func (p *place) read(id string) (at presence.Version, ok bool) {
+// read tells the moment that an id stands for, and the rooms that were told by their number then; ok is false where it is none of this
+// stream's.
+func (p *place) read(id string) (at presence.Version, were crowds, ok bool) {
 	parts, ok, _ := p.sealer.open(context.Background(), placePurpose, id)
-	if !ok || len(parts) != 2 || parts[1] != p.about {
-		return 0, false
+	if !ok || len(parts) < 2 || len(parts) > 3 || parts[1] != p.about {
+		return 0, 0, false
 	}
 	n, err := strconv.ParseInt(parts[0], 36, 64)
-	return presence.Version(n), err == nil
+	if err == nil && len(parts) == 3 {
+		var bits uint64
+		bits, err = strconv.ParseUint(parts[2], 36, 64)
+		were = crowds(bits)
+	}
+	return presence.Version(n), were, err == nil
+}
+
+// crowds are rooms of which a reader knows the number alone. An id has to say so: when such a room shrinks, its reader is told who is there only
+// once it has been counted, which is after all changes that made it shrink. Several rooms may share a bit, which costs a room told in vain.
+type crowds uint64
+
+func (c crowds) has(room string) bool { return c&crowdBit(room) != 0 }
+
+// crowdBit is the same at all instances.
+func crowdBit(room string) crowds {
+	h := fnv.New32a()
+	h.Write([]byte(room))
+	return 1 << (h.Sum32() % 64)
 }

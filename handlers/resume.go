@@ -8,10 +8,13 @@ import (
 )
 
 // roomsChangedSince finds out in which of a stream's rooms its reader would have seen something change since a moment: somebody came, or went, or came
-// out of hiding, or hid. Of those who have gone the store tells, for as long as a stream can be away.
-func (s *Server) roomsChangedSince(ctx context.Context, v *viewing, since presence.Version) (map[string]bool, error) {
+// out of hiding, or hid; and all of those that he knew as crowds, whose members were never told to him. Of those who have gone the store tells, for as long as a stream can be away.
+func (s *Server) roomsChangedSince(ctx context.Context, v *viewing, since presence.Version, were crowds) (map[string]bool, error) {
 	changed := map[string]bool{}
 	for _, room := range v.roomNames() {
+		if changed[room] = were.has(room); changed[room] {
+			continue
+		}
 		whether, err := s.roomChangedSince(ctx, v, room, since)
 		if err != nil {
 			return nil, err

@@ -271,6 +271,55 @@ func TestACrowdIsToldByItsNumber(t *testing.T) {
 	})
 }
 
+// A crowd is counted only every 2 s. Whose last id came after the last change that made it one no more, but before that count, was told the number
+// and never who is there.
+func TestWhoKnewACrowdByItsNumberIsToldWhoIsThereWhenItHasShrunk(t *testing.T) {
+	inWorld(t, func(w *world) {
+		const crowd = presence.RoomShown + 20
+		for i := range crowd {
+			w.enter(fmt.Sprintf("user-%04d", i), "session-1", "stadium")
+		}
+		w.enter("ada", "ada-laptop", "lobby")
+		time.Sleep(time.Second)
+		first := w.watch("cat", "room=stadium&room=lobby&user=ada")
+		_, snap, e := first.started()
+		if r := snap.Rooms["stadium"]; r.Count != crowd || len(r.Members) != 0 {
+			t.Fatalf("snapshot: count %d, %d members", r.Count, len(r.Members))
+		}
+		w.enter("one-more", "session-1", "stadium")
+		if e := first.room(); e.Count != crowd+1 { // counted just now
+			t.Fatalf("count %d", e.Count)
+		}
+		for i := range 41 {
+			w.ask(fmt.Sprintf("user-%04d", i), "DELETE", "/v1/rooms/stadium/members/me", "")
+		}
+		time.Sleep(600 * time.Millisecond) // a beacon, and so an id, past all of these
+		w.ask("ada", "PUT", "/v1/presence/status", `{"status":"dnd"}`)
+		e = first.next("presence")
+		first.cancel()
+		time.Sleep(3 * time.Second)
+		again := w.watch("cat", "room=stadium&room=lobby&user=ada", "Last-Event-ID: "+e.id)
+		hello, snap, e := again.started()
+		if snap.Part < snap.Parts { // the status of ada, and then the room, which is a part of its own
+			e = again.next("snapshot")
+			snap = decodeEvent[api.SnapshotEvent](again, e)
+		}
+		if !hello.Resumed || snap.Scope != api.SnapshotScopeChanged || len(snap.Rooms) != 1 {
+			t.Fatalf("resumed %t, %s, %d rooms", hello.Resumed, snap.Scope, len(snap.Rooms))
+		}
+		if r := snap.Rooms["stadium"]; r.Count != crowd-40 || len(r.Members) != crowd-40 {
+			t.Errorf("count %d, %d members, want %d", r.Count, len(r.Members), crowd-40)
+		}
+		// Who knows the members by name is not told them again.
+		time.Sleep(time.Second)
+		again.cancel()
+		third := w.watch("cat", "room=stadium&room=lobby&user=ada", "Last-Event-ID: "+e.id)
+		if hello, snap, _ := third.started(); !hello.Resumed || len(snap.Rooms) != 0 {
+			t.Errorf("resumed %t, and told of %d rooms", hello.Resumed, len(snap.Rooms))
+		}
+	})
+}
+
 func TestAResumedStreamIsToldOfRoomsOnlyWhatHasChanged(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.enter("ada", "ada-laptop", "lobby", "attic")

@@ -457,7 +457,7 @@ func TestEverybodySeesJustThoseInARoomWhomHeMay(t *testing.T) {
 	}
 }
 
-// Who comes out of hiding is seen where he is, at once and by all.
+// Who comes out of hiding is seen where he is, at once and by all. That he types is seen when he goes on.
 func TestWhoComesOutOfHidingIsWhereHeHasBeen(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.beat("ada", "session-1", "")
@@ -467,6 +467,10 @@ func TestWhoComesOutOfHidingIsWhereHeHasBeen(t *testing.T) {
 		w.wantThere("eve", "lobby", 0)
 		w.ask("ada", "DELETE", "/v1/presence/status", "")
 		w.wantThere("eve", "lobby", 1, "ada")
+		if got := w.typingIn("eve", "lobby", ""); len(got) != 0 {
+			w.Errorf("typing: %q", got)
+		}
+		w.typeIn("ada", "session-1", "lobby", "")
 		if got := w.typingIn("eve", "lobby", ""); len(got) != 1 {
 			w.Errorf("typing: %q", got)
 		}

@@ -26,6 +26,7 @@ import (
 // Options are what a Server is made of.
 type Options struct {
 	Tracker *presence.Tracker
+	Self    presence.Instance // what does not change of this instance, but for its name
 	Tokens  *Verifier
 
 	Coalesce     time.Duration // least time between two flushes of presence on one stream
@@ -114,7 +115,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return nil
 	})
 	keep(presence.PanicInTask, func() error {
-		s.reportStreams(ctx)
+		s.report(ctx)
 		return nil
 	})
 	keep(presence.PanicInTask, func() error {

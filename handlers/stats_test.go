@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/presently/presently/api"
+	"github.com/presently/presently/presence"
 )
 
 func (w *world) stats() api.Stats {
@@ -48,11 +49,11 @@ func TestStreamsAreCountedOverAllInstances(t *testing.T) {
 	inWorld(t, func(w *world) {
 		another := func(open int) int {
 			w.Helper()
-			all, err := w.store.CountStreams(w.Context(), "another", open)
+			all, err := w.store.Instances(w.Context(), presence.Instance{Name: "another", Streams: open})
 			if err != nil {
 				w.Fatal(err)
 			}
-			return all
+			return presence.StreamsOf(all)
 		}
 		streams := []*watching{w.watch("ada", "user=ben"), w.watch("ben", "user=ada")}
 		for _, s := range streams {

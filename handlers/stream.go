@@ -121,14 +121,14 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening, leave
 		return err
 	}
 	v.place.Store(where)
-	begin.since, begin.resumed = where.read(o.lastID)
+	begin.since, begin.crowds, begin.resumed = where.read(o.lastID)
 	v.stream = s.hub.NewStream(sse.Options{
 		Coalesce: s.opts.Coalesce, Comment: commentEvery, Ping: pingEvery,
 		Reader: o.user, Watches: len(o.users), Whole: v.whole, Wrote: s.metrics.write,
 		PingEvent: func() sse.Event {
 			return sse.Event{Name: "ping", Data: encode(api.PingEvent{ServerTime: formatTime(s.board.Clock())})}
 		},
-		Cursor: func() string { return v.place.Load().id(v.heard()) },
+		Cursor: func() string { return v.place.Load().id(v.heard(), v.crowds()) }, // in this order: a crowd that forms in between is newer than what was heard
 		Opening: func(news []sse.News, cursor string) []sse.Event {
 			events := []sse.Event{s.hello(r, o, begin.resumed)}
 			if s.feed.lost.Load() {
@@ -194,7 +194,7 @@ func (s *Server) begin(ctx context.Context, v *viewing, o opening, b *beginning)
 	if b.resumed = s.board.Epoch() < int64(b.since); !b.resumed {
 		return nil
 	}
-	b.rooms, err = s.roomsChangedSince(ctx, v, b.since)
+	b.rooms, err = s.roomsChangedSince(ctx, v, b.since, b.crowds)
 	return err
 }
 
@@ -219,6 +219,7 @@ const firstBeacons = time.Second
 type beginning struct {
 	resumed bool
 	since   presence.Version
+	crowds  crowds          // whose members the reader did not know then
 	firsts  map[string]view // how the users were who were asked for, where the stream resumes
 	rooms   map[string]bool // that have changed since
 }

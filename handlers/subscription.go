@@ -116,6 +116,7 @@ func (s *Server) EndSubscription(w http.ResponseWriter, r *http.Request, id api.
 		s.fail(w, r, err)
 		return
 	}
+	_ = s.tracker.UncountSubscription(r.Context(), identity(r).User, id) // else it counts until it is forgotten
 	noContent(w)
 }
 
@@ -128,6 +129,9 @@ func (s *Server) RenewSubscription(w http.ResponseWriter, r *http.Request, id ap
 		}
 		return sub, who.mayEnterAll("/rooms", sub.Rooms)
 	})
+	if err == nil {
+		err = s.tracker.Count(r.Context(), sub, s.board.Clock()) // whoever renews it has a page open
+	}
 	s.answerSubscription(w, r, http.StatusOK, sub, err)
 }
 

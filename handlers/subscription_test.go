@@ -422,6 +422,33 @@ func TestOfTooManySubscriptionsTheOldestEnds(t *testing.T) {
 	})
 }
 
+// A page that stays open while others come and go keeps its own: those that were ended do not count, and what is renewed is none of the oldest.
+func TestAPageThatStaysOpenKeepsItsSubscription(t *testing.T) {
+	inWorld(t, func(w *world) {
+		stays := w.subscribe("ada", `{"users":["ben"]}`)
+		for range 100 {
+			ended := w.subscribe("ada", `{"users":["ben"]}`)
+			if r := w.onSubscription("ada", "DELETE", ended.ID, "", ""); r.status != http.StatusNoContent {
+				w.Fatalf("DELETE: %d %s", r.status, r.body)
+			}
+		}
+		if r := w.onSubscription("ada", "GET", stays.ID, "", ""); r.status != http.StatusOK {
+			w.Errorf("after a hundred were ended: %d %s", r.status, r.body)
+		}
+		for i := range 100 {
+			w.subscribe("ada", `{"users":["ben"]}`)
+			if i == 50 {
+				if r := w.onSubscription("ada", "POST", stays.ID, "/renew", ""); r.status != http.StatusOK {
+					w.Fatalf("renew: %d %s", r.status, r.body)
+				}
+			}
+		}
+		if r := w.onSubscription("ada", "GET", stays.ID, "", ""); r.status != http.StatusOK {
+			w.Errorf("after a hundred were left behind by others: %d %s", r.status, r.body)
+		}
+	})
+}
+
 func TestAnothersSubscriptionLooksLikeAnUnknownOne(t *testing.T) {
 	inWorld(t, func(w *world) {
 		live := w.subscribe("ada", `{"users":["ben"]}`).ID

@@ -118,6 +118,20 @@ func (m *moody) RoomCount(ctx context.Context) (int, error) {
 	return m.Store.RoomCount(ctx)
 }
 
+func (m *moody) Instances(ctx context.Context, me presence.Instance) ([]presence.Instance, error) {
+	if err := m.try(); err != nil {
+		return nil, err
+	}
+	return m.Store.Instances(ctx, me)
+}
+
+func (m *moody) LargestRooms(ctx context.Context, n int) ([]presence.RoomSize, error) {
+	if err := m.try(); err != nil {
+		return nil, err
+	}
+	return m.Store.LargestRooms(ctx, n)
+}
+
 func inMoodyWorld(t *testing.T, story func(w *world, m *moody)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {

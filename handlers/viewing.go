@@ -27,6 +27,7 @@ type viewing struct {
 	users []string             // asked for, sorted
 	lanes []int                // of users; replaced, never changed, so that it can be read on
 	rooms map[string]*roomView // asked for; what they point to is guarded by their rooms
+	crowd map[string]bool      // rooms of which the stream may have been told the number alone, if nothing since
 	seen  map[string]int       // members by the number of rooms where they are shown
 }
 
@@ -174,6 +175,7 @@ func (v *viewing) unwatchRooms(rooms []string) {
 			v.board.InRoom(room, func(g *presence.Gathering) { v.feed.detachRoom(g, rv) })
 			v.mu.Lock()
 			delete(v.rooms, room)
+			delete(v.crowd, room)
 			v.mu.Unlock()
 			v.board.UnwatchRoom(room, v.reader)
 		}
@@ -210,6 +212,30 @@ func (v *viewing) heard() presence.Version {
 		return v.board.HeardAll()
 	}
 	return v.board.Heard(lanes)
+}
+
+// setCrowd notes that a room is told by its number, before that is offered; or, once who is there has been offered, that it no longer is.
+func (v *viewing) setCrowd(room string, is bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if is {
+		if v.crowd == nil {
+			v.crowd = map[string]bool{}
+		}
+		v.crowd[room] = true
+	} else {
+		delete(v.crowd, room)
+	}
+}
+
+// crowds are the rooms whose number is all that the stream tells.
+func (v *viewing) crowds() (c crowds) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for room := range v.crowd {
+		c |= crowdBit(room)
+	}
+	return c
 }
 
 // whole says everything about a room whose changes were dropped, because the reader is slow or quiet.

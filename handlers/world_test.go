@@ -81,6 +81,7 @@ func worldOptions(t testing.TB, store presence.Store) Options {
 	return Options{
 		Registry: registry, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
 		Tracker:  &presence.Tracker{Store: store, Policy: worldPolicy, Instance: "test"},
+		Self:     presence.Instance{Host: "host-1", Version: "v1.2.3", Started: time.Now()},
 		Tokens:   tokens,
 		Coalesce: 250 * time.Millisecond, Drain: 25 * time.Second, StreamMaxAge: 30 * time.Minute,
 		Origins:  []string{"https://app.example"},

@@ -129,7 +129,7 @@ func (n Note) Announce(told Status) (Announcement, bool) {
 func (c Change) Concerns() bool {
 	for _, f := range c.Facts {
 		switch f.(type) {
-		case Session, SessionEnded, Chosen, HidingFrom:
+		case Session, SessionEnded, Chosen, HidingFrom, Sure:
 			return true
 		}
 	}

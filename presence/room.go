@@ -181,14 +181,17 @@ func (r Record) Rooms() []string {
 	return slices.Compact(rooms)
 }
 
-// TypesFor are the user's marks in a room that the viewer may see, by thread (rules 8 and 9).
+// TypesFor are the user's marks in a room that the viewer may see, by thread (rules 8 and 9). One that was set while the user was hidden from the
+// viewer, or before, ended for him when the hiding began, and is not seen until it is set again: who comes out of hiding looks like one who comes
+// online, and nobody does so in the middle of a word. That privacy hides typing alone is no hiding of this kind.
 func (r Record) TypesFor(viewer, room string, now Version) []Mark {
 	if r.HiddenFrom(viewer) || !r.PrivacyOrDefault().Typing.admits(r.ClassOf(viewer)) {
 		return nil
 	}
 	var out []Mark
+	cameOut := r.cameOutFor(viewer)
 	for _, m := range r.Marks {
-		if m.Room == room && r.holds(m, now) {
+		if m.Room == room && m.Version > cameOut && r.holds(m, now) {
 			out = append(out, m)
 		}
 	}

@@ -190,6 +190,11 @@ func TestWhoMaySeeWhatAUserTypes(t *testing.T) {
 		{"hidden", inLobby(mark, hid(presence.Hiding{On: true, Version: v(0)})), v(second), `[""]`, `[]`, `[]`},
 		{"hidden from others", inLobby(mark, hidFromOthers(true, v(0))), v(second), `[""]`, `[""]`, `[]`},
 		{"blocked", inLobby(mark, blocked("bob", v(0))), v(second), `[""]`, `[]`, `[""]`},
+		{"out of hiding since", inLobby(mark, hid(presence.Hiding{At: t0, Version: v(2 * second)})), v(3 * second), `[""]`, `[]`, `[]`},
+		{"out of hiding before", inLobby(mark, hid(presence.Hiding{At: t0, Version: v(second) - 1})), v(3 * second), `[""]`, `[""]`, `[""]`},
+		{"no longer hidden from others", inLobby(mark, presence.HidingFrom{Class: presence.Other, Hiding: presence.Hiding{At: t0, Version: v(2 * second)}}), v(3 * second), `[""]`, `[""]`, `[]`},
+		{"no longer blocked", inLobby(mark, presence.Relation{Viewer: "bob", Hiding: presence.Hiding{At: t0, Version: v(2 * second)}}), v(3 * second), `[""]`, `[]`, `[""]`},
+		{"a contact as of now", inLobby(mark, presence.Relation{Viewer: "eve", Contact: true, Hiding: presence.Hiding{Version: v(2 * second)}}), v(3 * second), `[""]`, `[""]`, `[""]`},
 	} {
 		for viewer, want := range map[string]string{"ada": c.ada, "bob": c.bob, "eve": c.eve} {
 			threads := []string{}

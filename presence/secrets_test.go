@@ -139,6 +139,13 @@ func glimpses(t *testing.T, viewer string, turns []turn, secretly bool) (seen []
 					wrong = fmt.Sprintf("after turn %d %s sees %+v, with a time from before %s, when %s came out of hiding", i, viewer, g.view, cameOut[r.User], r.User)
 				}
 			}
+			for _, room := range rooms {
+				for _, m := range r.TypesFor(viewer, room, r.AsOf) {
+					if at := m.Version.Time(); at.Before(cameOut[r.User]) {
+						wrong = fmt.Sprintf("after turn %d %s sees %s typing since %s, who came out of hiding at %s", i, viewer, r.User, at, cameOut[r.User])
+					}
+				}
+			}
 			now[r.User] = g
 		}
 		for _, r := range lookup(t, s, people...) {

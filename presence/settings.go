@@ -136,7 +136,8 @@ func (r Record) setSettings(now time.Time, v Version, setting Fact) []Fact {
 		}
 	}
 	for _, rel := range r.related(func(rel Relation) bool { return rel.Hiding.On }) { // never one to himself
-		if class := r.ClassOf(rel.Viewer); rel.hidesBefore(r.Hidings[class]) && r.tellsSeen(class) != after.tellsSeen(class) {
+		// One that lasts while the class is shown him is over for its viewer: touched, it would outlive the class's next hiding, which is newer.
+		if class := r.ClassOf(rel.Viewer); r.HiddenFrom(rel.Viewer) && rel.hidesBefore(r.Hidings[class]) && r.tellsSeen(class) != after.tellsSeen(class) {
 			rel.Hiding.Shown, rel.Hiding.Version, rel.Version = v, v, v
 			facts = append(facts, rel)
 		}
@@ -217,6 +218,24 @@ func (r Record) cameOut(c Class) time.Time {
 
 // cameOut is when the relation's own hiding ended.
 func (r Relation) cameOut() time.Time { return r.Hiding.ended() }
+
+// cameOutFor is the change by which the user last came out of hiding from a viewer. Times are too coarse for what comes in the same millisecond.
+func (r Record) cameOutFor(viewer string) Version {
+	class := r.ClassOf(viewer)
+	if class == Self {
+		return 0
+	}
+	return max(r.hiding(class).endedBy(), r.Relations[viewer].Hiding.endedBy())
+}
+
+// endedBy is the change by which a hiding ended. That of a relation which took the end over from its viewer's old class is newer; he then waits for
+// a mark that he saw until it is set again.
+func (h Hiding) endedBy() Version {
+	if h.ended().IsZero() {
+		return 0
+	}
+	return h.Version
+}
 
 func (h Hiding) ended() time.Time {
 	if h.On {

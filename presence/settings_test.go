@@ -602,3 +602,21 @@ func TestRelationsAreListedByName(t *testing.T) {
 		t.Errorf("blocks %q, want %q", got, want)
 	}
 }
+
+// A contact made while ada hid from everybody had a hiding of his own, which lasted on after she had come out for all contacts. A change of who may see
+// the last-seen time made it the newest, and the time was that of the hiding before.
+func TestAHidingThatIsOverForItsViewerStaysSo(t *testing.T) {
+	onStage(t, func(a *stage) {
+		a.beats(presence.Heartbeat{Session: "session-1"})
+		a.showsOnline(presence.Nobody)
+		a.relates("bob", true)
+		p := open
+		p.Online, p.LastSeen = presence.Contacts, presence.Nobody
+		cameOut := time.Now()
+		a.shows(p)
+		a.showsOnline(presence.Nobody)
+		if got := a.seenBy("bob"); got.Status != presence.Offline || !got.LastSeenAt.After(cameOut) {
+			a.t.Errorf("bob sees her %s, last seen %s, want offline, when she hid again after %s", got.Status, got.LastSeenAt, cameOut.UTC())
+		}
+	})
+}

@@ -58,14 +58,22 @@ type Store interface {
 	// RoomCount is how many rooms there are that somebody is in, and may be seen to be.
 	RoomCount(ctx context.Context) (int, error)
 
+	// LargestRooms are the n rooms in which most users are, largest first. It does a bounded amount of work: of very many places where people are it
+	// looks at some thousands, picked at random, and counts in the rooms that came up most often. A room that has a hundredth of all is as good as
+	// certain to be among these, and the numbers are true.
+	LargestRooms(ctx context.Context, n int) ([]RoomSize, error)
+
 	// PutSubscription stores a subscription in place of the one of its ID and Version, or a new one where Version is 0, and announces it. It
 	// returns the new version, or ErrSubscriptionChanged where another one is stored. It is kept for SubscriptionKept after its end.
 	PutSubscription(ctx context.Context, s Subscription) (Version, error)
 
-	// CountSubscription notes that a user is about to have a new subscription, which ends at a moment. It returns those that he has too many then,
-	// made longest ago, to be ended by the caller: they are not counted any more. Ended ones count as well, which makes nobody lose one that lives
-	// sooner than the newest most are all his.
+	// CountSubscription notes that a user is about to have a new subscription, or one for longer, which ends at a moment. It returns those that he has
+	// too many then, counted longest ago, to be ended by the caller: they are not counted any more. Those count as well that have expired, until they are
+	// forgotten; that makes nobody lose one that is renewed now and then.
 	CountSubscription(ctx context.Context, user, id string, ends time.Time, most int) (surplus []string, err error)
+
+	// UncountSubscription notes that one has ended.
+	UncountSubscription(ctx context.Context, user, id string) error
 
 	// Subscription reads one, ended or not, or ErrNoSubscription.
 	Subscription(ctx context.Context, id string) (Subscription, error)
@@ -77,8 +85,8 @@ type Store interface {
 	// Revocations reads all that stand.
 	Revocations(ctx context.Context) ([]Revocation, error)
 
-	// CountStreams notes how many streams an instance has open, and tells how many all have, as far as they have said so lately.
-	CountStreams(ctx context.Context, instance string, streams int) (all int, err error)
+	// Instances notes what an instance says of itself, where it has a name, and returns all that have said something lately, by name.
+	Instances(ctx context.Context, me Instance) (all []Instance, err error)
 
 	// Lanes is the number of lanes; they are numbered from 0. Lane is the one that a user's changes travel in, SubscriptionLane that of a
 	// subscription's.

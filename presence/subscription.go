@@ -24,12 +24,22 @@ var errSubscriptionContended = fmt.Errorf("%w: others changed the subscription e
 // Live reports whether the subscription may be used at a moment.
 func (s Subscription) Live(now time.Time) bool { return !s.Ended && now.Before(s.Expires) }
 
-// Subscribe stores a new subscription. Of too many that a user has, those that he made longest ago end: pages that crash leave theirs behind, and he
+// Subscribe stores a new subscription. Of too many that a user has, those that he made or renewed longest ago end: pages that crash leave theirs behind, and he
 // should not be locked out by them until his tokens end.
 func (t *Tracker) Subscribe(ctx context.Context, s Subscription, now time.Time) (Subscription, error) {
+	if err := t.Count(ctx, s, now); err != nil {
+		return s, err
+	}
+	var err error
+	s.Version, err = t.PutSubscription(ctx, s)
+	return s, err
+}
+
+// Count counts a subscription as the newest of its user's, and ends those that are too many then.
+func (t *Tracker) Count(ctx context.Context, s Subscription, now time.Time) error {
 	surplus, err := t.CountSubscription(ctx, s.User, s.ID, s.Expires, subscriptionsAUser)
 	if err != nil {
-		return s, err
+		return err
 	}
 	for _, id := range surplus {
 		_, err := t.AmendSubscription(ctx, id, func(old Subscription) (Subscription, error) {
@@ -39,11 +49,10 @@ func (t *Tracker) Subscribe(ctx context.Context, s Subscription, now time.Time) 
 			return old.EndedAt(now), nil
 		})
 		if err != nil && !errors.Is(err, ErrNoSubscription) {
-			return s, err
+			return err
 		}
 	}
-	s.Version, err = t.PutSubscription(ctx, s)
-	return s, err
+	return nil
 }
 
 // EndedAt is what remains of a subscription: that there was one, and that for a while from now.

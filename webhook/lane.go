@@ -58,6 +58,9 @@ type item struct {
 	body []byte
 }
 
+// errCutOff says that a request was ended here, because the lane is lost or the process stops: how it would have ended is not known.
+var errCutOff = errors.New("cut off")
+
 type result struct {
 	queue *queue
 	err   error
@@ -154,8 +157,8 @@ func (l *lane) wait(ctx context.Context) {
 		}
 	}
 	ended := l.ended
-	if l.retiring() {
-		ended = nil
+	if l.retiring() { // only what is under way is waited for
+		ended, next = nil, now.Add(l.d.o.Poll)
 	}
 	timer := time.NewTimer(max(time.Millisecond, next.Sub(now)))
 	defer timer.Stop()
@@ -176,7 +179,7 @@ func (l *lane) wait(ctx context.Context) {
 // keepUp finishes what is done with, and reads more where there is room. In this order: what was told of somebody is read with his notes.
 func (l *lane) keepUp(ctx context.Context) error {
 	if err := l.flush(ctx); err != nil {
-		l.readNext = time.Now().Add(jittered(l.d.o.Poll))
+		l.readNext, l.more = time.Now().Add(jittered(l.d.o.Poll)), false // not at once
 		return err
 	}
 	now := time.Now()
@@ -187,10 +190,11 @@ func (l *lane) keepUp(ctx context.Context) error {
 		return nil
 	}
 	l.readNext = now.Add(jittered(l.d.o.Poll))
-	notes, err := l.d.o.Outbox.Notes(ctx, l.tenure, l.read, window-l.held)
-	for _, n := range notes {
-		l.add(n)
+	if l.held == 0 {
+		l.read = "" // all that there is: a Redis that took over, whose clock is behind, gives notes IDs that are less than what was read
 	}
+	notes, err := l.d.o.Outbox.Notes(ctx, l.tenure, l.read, window-l.held)
+	l.addAll(notes)
 	l.more = err == nil && len(notes) > 0 && l.held >= window/2
 	if err == nil {
 		err = l.flush(ctx) // what needs no telling
@@ -211,6 +215,17 @@ func (l *lane) flush(ctx context.Context) error {
 	}
 	l.finished = nil
 	return nil
+}
+
+// addAll puts notes into queues that were read together. What needs no telling is done with only then, for what was told before is known as of the reading: who came back by an
+// offer, of which nothing is told, is here for what comes after it.
+func (l *lane) addAll(notes []presence.Note) {
+	for _, n := range notes {
+		l.add(n)
+	}
+	for _, q := range slices.Clone(l.queues) {
+		l.skip(q)
+	}
 }
 
 // add puts a note into the queue of whom it is about.
@@ -239,7 +254,6 @@ func (l *lane) add(n presence.Note) {
 		q.told = n.Status()
 	}
 	q.items = append(q.items, it)
-	l.skip(q)
 }
 
 // skip finishes what needs no telling, and forgets a queue in which nothing is left.
@@ -288,6 +302,10 @@ func (l *lane) begin(ctx context.Context, now time.Time) {
 // send makes one try, and tells the pace how it went.
 func (l *lane) send(ctx context.Context, it item) error {
 	err := l.d.o.Panics.Try(presence.PanicInTask, func() error { return l.d.post.deliver(ctx, it.id, it.body) })
+	if err != nil && ctx.Err() != nil {
+		l.d.pace.cut()
+		return errCutOff
+	}
 	var asked time.Duration
 	refused, answered := errors.AsType[*refusal](err)
 	switch {
@@ -318,7 +336,7 @@ func (l *lane) take(r result) {
 	case r.err == nil:
 		l.finish(q, "")
 		l.skip(q)
-	case l.d.pace.down():
+	case errors.Is(r.err, errCutOff), l.d.pace.down():
 		// It is not to blame. The pace says when to go on.
 	default:
 		q.attempts++

@@ -65,6 +65,13 @@ func (p *pace) went(well bool, now time.Time, asked time.Duration) {
 	}
 }
 
+// cut notes that a try was ended from here, which says nothing of the receiver.
+func (p *pace) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.probing = false
+}
+
 // down reports whether the receiver as a whole fails.
 func (p *pace) down() bool {
 	p.mu.Lock()

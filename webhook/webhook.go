@@ -146,8 +146,15 @@ func (d *Deliverer) renew(ctx context.Context) {
 	for n, l := range d.held {
 		asked.Go(func() {
 			until := time.Now().Add(d.o.Lease)
-			tenure, err := d.o.Outbox.Hold(ctx, n, d.o.Name, d.o.Lease)
+			var tenure presence.Tenure
+			err := d.o.Panics.Try(presence.PanicInTask, func() (err error) { // whose panic would end the process
+				tenure, err = d.o.Outbox.Hold(ctx, n, d.o.Name, d.o.Lease)
+				return err
+			})
 			switch {
+			case err == nil && tenure != l.tenure && l.retiring():
+				_ = d.o.Outbox.LetGo(ctx, tenure) // it was just let go, for another to take it
+				l.lose()
 			case errors.Is(err, presence.ErrNotHeld), err == nil && tenure != l.tenure:
 				l.lose()
 			case err == nil:

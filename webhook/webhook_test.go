@@ -52,9 +52,13 @@ func (p post) String() string { return p.kind + " " + p.who }
 
 // inWorld runs f with a store of which nothing is delivered yet.
 func inWorld(t *testing.T, f func(w *world)) {
+	inWorldOf(t, memstore.Options{TTL: ttl, Sweep: time.Second, Outbox: 1000}, f)
+}
+
+func inWorldOf(t *testing.T, o memstore.Options, f func(w *world)) {
 	judge := contract.Load(t)
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, contract: judge, store: memstore.New(memstore.Options{TTL: ttl, Sweep: time.Second, Outbox: 1000})}
+		w := &world{t: t, contract: judge, store: memstore.New(o)}
 		go w.store.Run(t.Context(), deaf{}) //nolint:errcheck // ends with the test
 		time.Sleep(ttl + time.Second)       // past the hold with which every store begins
 		f(w)
@@ -276,6 +280,25 @@ func TestWhoHidesHasGoneOffline(t *testing.T) {
 		time.Sleep(time.Second)
 		w.wants("ada", "user.online", "user.offline", "user.online")
 		w.wants("den", "room.occupied")
+	})
+}
+
+// Nor is anybody told who would be hidden, had the store not lost that.
+func TestWhoIsHiddenByALossIsNotTold(t *testing.T) {
+	inWorldOf(t, memstore.Options{TTL: ttl, Sweep: time.Second, Outbox: 1000, CloseAfterLoss: true}, func(w *world) {
+		w.deliver("a")
+		w.beat("ada", presence.Online, "lobby")
+		time.Sleep(time.Second)
+		w.choose("ada", presence.DND, time.Minute)
+		time.Sleep(2 * time.Minute)
+		w.wants("ada")
+		w.wants("lobby")
+		tracker := presence.Tracker{Store: w.store, Policy: presence.Policy{TTL: ttl, Grace: grace, Sessions: 1}}
+		_, err := tracker.SetPrivacy(t.Context(), "ada", presence.DefaultPrivacy, nil)
+		w.do(err)
+		time.Sleep(time.Second)
+		w.wants("ada", "user.online")
+		w.wants("lobby", "room.occupied")
 	})
 }
 
@@ -546,4 +569,97 @@ func TestARequestEndsBeforeItsLease(t *testing.T) {
 	if !l.surely(now) {
 		t.Error("no request begins though there is time")
 	}
+}
+
+// What came back after a loss was told before: what is read together with that goes on from there.
+func TestWhoComesBackAndGoesAtOnceHasGoneOffline(t *testing.T) {
+	here := presence.Record{User: "ada", Sessions: []presence.Session{{ID: "session-1", State: presence.Online}}}
+	back := presence.Note{ID: "1-0", Version: 1000, Cause: presence.ByRecall, Record: here}
+	if back.Status() != presence.Online {
+		t.Fatalf("she is %q", back.Status())
+	}
+	gone := presence.Note{ID: "2-0", Version: 2000, Cause: presence.ByEnd, Record: presence.Record{User: "ada"}}
+	l := &lane{byKey: map[string]*queue{}}
+	l.addAll([]presence.Note{back, gone})
+	if len(l.finished) != 1 || len(l.queues) != 1 || !strings.Contains(string(l.queues[0].items[0].body), string(presence.UserOffline)) {
+		t.Errorf("finished %+v, to be told %+v; want one of each", l.finished, l.queues)
+	}
+}
+
+// A lane that is lost cuts off what is under way, for which the receiver is not to blame.
+func TestWhatIsCutOffSaysNothingOfTheReceiver(t *testing.T) {
+	inWorld(t, func(w *world) {
+		for i := range 2 * downAfter {
+			w.beat(fmt.Sprint("user-", i), presence.Online)
+		}
+		hang := make(chan struct{})
+		d := New(Options{
+			Outbox: w.store, URL: "https://receiver.example/hook", Keys: [][]byte{testKey}, Name: "a", Agent: "test",
+			Logger: slog.New(slog.DiscardHandler), Transport: hanging{hang},
+		})
+		ctx := t.Context()
+		for range 3 {
+			d.take(ctx, 0)
+			time.Sleep(time.Second)
+			d.held[0].lose()
+			<-d.held[0].done
+		}
+		if s := d.Stats(); s.Paused || s.Unreachable != 0 {
+			t.Errorf("after lanes were lost: %+v", s)
+		}
+		if !d.pace.may(time.Now()) {
+			t.Error("no try is let through")
+		}
+	})
+}
+
+// hanging is a receiver that does not answer.
+type hanging struct{ until chan struct{} }
+
+func (h hanging) RoundTrip(r *http.Request) (*http.Response, error) {
+	select {
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	case <-h.until:
+		return nil, errors.New("over")
+	}
+}
+
+// A Redis that takes over may have lost the last notes, and have a clock that is behind: the IDs that it gives are less than one that was read.
+func TestNotesAreReadThatHaveLesserIDs(t *testing.T) {
+	box := &scripted{reads: [][]presence.Note{{{ID: "9-0"}}, {{ID: "5-0"}}}}
+	d := New(Options{Outbox: box, URL: "https://receiver.example/hook", Poll: time.Nanosecond})
+	l := &lane{d: d, ended: make(chan struct{}), byKey: map[string]*queue{}}
+	for range 2 {
+		l.readNext = time.Time{}
+		if err := l.keepUp(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(box.done, []string{"9-0", "5-0"}) {
+		t.Errorf("done with %q", box.done)
+	}
+}
+
+// scripted is an outbox of which certain notes are read, where they come after what was read before.
+type scripted struct {
+	memstore.Store
+	reads [][]presence.Note
+	done  []string
+}
+
+func (s *scripted) Notes(_ context.Context, _ presence.Tenure, after string, _ int) ([]presence.Note, error) {
+	notes := s.reads[0]
+	if notes[0].ID <= after {
+		return nil, nil
+	}
+	s.reads = s.reads[1:]
+	return notes, nil
+}
+
+func (s *scripted) Finish(_ context.Context, _ presence.Tenure, done []presence.Finished) error {
+	for _, d := range done {
+		s.done = append(s.done, d.Note.ID)
+	}
+	return nil
 }

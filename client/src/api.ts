@@ -15,8 +15,9 @@ export interface RequestOptions {
   headers?: Record<string, string>
   /** Lets the request outlive the page. */
   keepalive?: boolean
-  /** Aborts it; after 10 s it is aborted anyway. */
+  /** Aborts it; after 10 s it is aborted anyway, or sooner. */
   controller?: AbortController
+  timeoutMs?: number
 }
 
 const ANSWER = 10_000 // ms; less than between heartbeats
@@ -34,8 +35,8 @@ export function claims(token: string): { sub?: string; exp?: number; iat?: numbe
   }
 }
 
-async function inTime<T>(controller: AbortController, use: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const timer = setTimeout(() => controller.abort(new PresenceError('timeout')), ANSWER)
+async function inTime<T>(controller: AbortController, use: (signal: AbortSignal) => Promise<T>, ms = ANSWER): Promise<T> {
+  const timer = setTimeout(() => controller.abort(new PresenceError('timeout')), Math.min(ms, ANSWER))
   try {
     return await use(controller.signal)
   } catch (error) {
@@ -97,7 +98,7 @@ export function createApi(base: string, source: TokenSource | undefined, fetch: 
     },
 
     /** Does one request, and another where the token was refused. */
-    async exchange(method: string, path: string, body?: unknown, { headers, keepalive, controller }: RequestOptions = {}): Promise<{ json: unknown; headers: Headers }> {
+    async exchange(method: string, path: string, body?: unknown, { headers, keepalive, controller, timeoutMs }: RequestOptions = {}): Promise<{ json: unknown; headers: Headers }> {
       let used = await api.token()
       for (let again = !!source; ; again = false) {
         const answer = await inTime(controller ?? new AbortController(), async (signal) => {
@@ -113,7 +114,7 @@ export function createApi(base: string, source: TokenSource | undefined, fetch: 
           if (!response.ok) throw await refusal(response)
           const text = await response.text()
           return { json: text && JSON.parse(text), headers: response.headers }
-        })
+        }, timeoutMs)
         if (answer) return answer
         // Somebody else may have fetched a fresh one while this was refused.
         used = token === used ? await api.refresh('refused') : token

@@ -7,12 +7,13 @@
  */
 import type { Beat, BeatAnswer } from './api.gen.js'
 import type { Api } from './api.js'
-import type { PresenceError } from './problem.js'
+import { PresenceError } from './problem.js'
 import type { Timers } from './timers.js'
 
 const GAP = 2000 // ms between beats; the server allows a few quick ones, not a storm
 const AGAIN = 1000 // ms until a failed beat is tried again, once
 const AFTER = 30_000 // ms until the next where the server did not say
+const SHARE = 0.9 // of the time until the next beat, after which one that hangs is given up
 
 /** What a beat says, but for its session and place. */
 export type Facts = Omit<Beat, 'sessionId' | 'seq'>
@@ -35,6 +36,7 @@ export function createHeart(api: Api, timers: Timers, facts: () => Facts, done: 
   let notBefore = 0
   let said = ''
   let failures = 0
+  let every = AFTER
   let flight: AbortController | undefined
   let again = false
   let running = false
@@ -53,13 +55,15 @@ export function createHeart(api: Api, timers: Timers, facts: () => Facts, done: 
     let wait: number
     try {
       const { sessionId, seq } = session
-      const answer = await api.request<BeatAnswer>('POST', '/v1/presence/heartbeat', { ...now, sessionId, seq } satisfies Beat, { controller: mine })
+      const answer = await api.request<BeatAnswer>('POST', '/v1/presence/heartbeat', { ...now, sessionId, seq } satisfies Beat, { controller: mine, timeoutMs: every * SHARE })
       if (flight !== mine) return
+      // Something between has answered, such as a captive portal.
+      if (!(answer?.nextMs > 0 && answer.presence)) throw new PresenceError('network')
       const { idleAfterMs, leaveToken, nextMs } = answer
       Object.assign(session, { idleAfterMs, leaveToken })
       failures = 0
       said = gist(now)
-      wait = nextMs
+      wait = every = nextMs
       done(answer)
     } catch (error) {
       if (flight !== mine) return

@@ -53,7 +53,7 @@ export interface LinkOptions {
 
 const OPEN = 15_000 // ms until the first event, at most
 const LOOK = 10_000 // ms between looks whether the stream is alive, at most
-const SLEPT = 30_000 // ms by which a look is late after a sleep, when streams that look open are dead
+const SLEPT = 30_000 // ms between looks after a sleep, or another jump of the clock, when streams that look open are dead
 const LIVED = 10_000 // ms after which a stream was a success
 const REPAIR = 2000 // ms until a change of the subscription that has failed is tried again
 
@@ -185,15 +185,15 @@ export function createLink({ api, timers, transport, maxLength, judge: overrule,
   // Looks whether the stream is dead: silent for too long, or slept through.
   let heard = 0
   let limit = OPEN
-  let nextLook = Infinity
+  let looked = 0
   let watchdog: number | undefined
   const look = () => {
     const now = Date.now()
     const left = heard + limit - now
     // A hidden page's own timers are late by themselves.
-    if (left <= 0 || (now - nextLook > SLEPT && (timers.steady() || !isHidden()))) return retry(0)
+    if (left <= 0 || (Math.abs(now - looked - LOOK) > SLEPT - LOOK && (timers.steady() || !isHidden()))) return retry(0)
     const wait = Math.min(LOOK, left)
-    nextLook = now + wait
+    looked = now
     timers.clear(watchdog)
     watchdog = timers.set(wait, look)
   }
@@ -210,9 +210,8 @@ export function createLink({ api, timers, transport, maxLength, judge: overrule,
       patch()
     }
     const { streamUrl } = link.place.subscription!
-    heard = Date.now()
+    heard = looked = Date.now()
     limit = OPEN
-    nextLook = Infinity
     look()
     await transport({
       url: streamUrl[0] === '/' ? api.base + streamUrl : streamUrl,

@@ -42,7 +42,7 @@ interface State {
 /** What tabs tell one another. */
 type Message =
   | { need: Need }
-  | { ask: 'needs' | 'beat' | 'close' }
+  | { ask: 'needs' | 'beat' | 'close' | 'wake' }
   | { event: string; data: unknown; id?: string | undefined }
   | { state: State; dump?: SnapshotEvent | undefined }
 
@@ -235,6 +235,7 @@ export function createLive(host: Host) {
     } else if ('ask' in message) {
       if (message.ask === 'close') live.close(true)
       else if (message.ask === 'needs') report()
+      else if (message.ask === 'wake') awake()
       else heart.nudge(true)
     } else if (leads()) {
       if (!('need' in message)) return
@@ -315,7 +316,7 @@ export function createLive(host: Host) {
     if (open !== mine) return
     store.self ||= user ?? ''
     const env = typeof shareTabs === 'object' ? shareTabs : shareTabs && user ? browserTabs() : undefined
-    tabs = createTabs<Message>(`presently:${api.base}:${user}`, env, {
+    tabs = createTabs<Message>(`presently:${api.base}:${user}`, env, timers, {
       lead() {
         tabs!.post({ ask: 'needs' })
         if (!followed) return go()
@@ -350,10 +351,15 @@ export function createLive(host: Host) {
     alive = ready = false
     setStatus(status)
   }
-  const wake = () => {
+  const awake = () => {
     if (!ready) return
     link.wake()
     heart.nudge()
+  }
+  const wake = () => {
+    awake()
+    // The one that leads may be hidden, and have no reason of its own.
+    if (!leads()) tabs?.post({ ask: 'wake' })
   }
   const input = () => {
     // Of the input of somebody who is active it is enough to hear now and then.
@@ -421,7 +427,8 @@ export function createLive(host: Host) {
     active: (): void => idle?.input(),
 
     setDoing(what: Doing | undefined): void {
-      doing = what
+      // Copied, for a reactive one cannot be told to other tabs.
+      doing = what && { ...what }
       doingAt = Date.now()
       report()
     },

@@ -40,6 +40,7 @@ export const problemError = (problem: Problem | undefined, status = problem?.sta
 export async function refusal(response: Response): Promise<PresenceError> {
   const after = response.headers.get('Retry-After')
   // In seconds; or as a date, which is only as good as our clock.
-  const wait = after ? (isNaN(+after) ? Date.parse(after) - Date.now() : +after * 1000) : undefined
-  return problemError(await response.json().catch(() => undefined), response.status, wait)
+  const wait = after ? (isNaN(+after) ? Date.parse(after) - Date.now() : +after * 1000) : 0
+  // What is neither is nothing: not a number would be no wait at all.
+  return problemError(await response.json().catch(() => undefined), response.status, wait > 0 ? wait : undefined)
 }

@@ -6,6 +6,8 @@
  * channels, every tab leads itself.
  */
 
+import type { Timers } from './timers.js'
+
 // Together less than the two seconds in which we promise another leader.
 const EVERY = 800 // ms for which a leader may be silent before it is asked whether it lives
 const ANSWER = 500 // ms that it has to say so
@@ -43,7 +45,8 @@ export function browserTabs(): TabsEnvironment | undefined {
 /** One tab among others. */
 export type Tabs<M> = ReturnType<typeof createTabs<M>>
 
-export function createTabs<M>(name: string, env: TabsEnvironment | undefined, { lead, follow, message: receive, gone }: TabsHandlers<M>) {
+/** @param timers that keep their pace in hidden tabs: where all but the leader are hidden, one of them must still notice that it hangs */
+export function createTabs<M>(name: string, env: TabsEnvironment | undefined, timers: Timers, { lead, follow, message: receive, gone }: TabsHandlers<M>) {
   const me = '/' + Math.random()
   let channel: ReturnType<TabsEnvironment['channel']> | undefined
   // Aborted when this tab's place in the queue, or its lead, is over.
@@ -51,12 +54,12 @@ export function createTabs<M>(name: string, env: TabsEnvironment | undefined, { 
   let release: (() => void) | undefined
   let die: (() => void) | undefined
   let heard = 0
-  let timer: ReturnType<typeof setTimeout> | undefined
+  let timer: number | undefined
 
   const request = (lock: string, options: LockOptions, held: () => unknown) => env!.locks.request(lock, options, held as () => Promise<void>)
   const leadNow = () => {
     tabs.leads = true
-    clearTimeout(timer)
+    timers.clear(timer)
     lead()
   }
   function queue(steal = false) {
@@ -66,7 +69,7 @@ export function createTabs<M>(name: string, env: TabsEnvironment | undefined, { 
     tabs.leads = false
     tabs.followers.clear()
     heard = Date.now()
-    clearTimeout(timer)
+    timers.clear(timer)
     look()
     if (led) follow()
     request(name, steal ? { steal } : { signal: mine.signal }, () => place === mine && new Promise<void>((resolve) => ((release = resolve), leadNow()))).then(
@@ -83,10 +86,10 @@ export function createTabs<M>(name: string, env: TabsEnvironment | undefined, { 
     const asked = Date.now()
     // Not all at once: what one of them is answered, all hear.
     const wait = heard + EVERY * (1 + Math.random() / 4) - asked
-    if (wait > 0) return void (timer = setTimeout(look, wait))
+    if (wait > 0) return void (timer = timers.set(wait, look))
     tabs.post()
     // Asked just now, for a tab that has slept itself has heard nobody either.
-    timer = setTimeout(() => (heard < asked ? queue(true) : look()), ANSWER)
+    timer = timers.set(ANSWER, () => (heard < asked ? queue(true) : look()))
   }
   // Every tab holds a lock of its own for as long as it lives, so that whoever gets it knows that the tab is gone.
   const watch = (tab: string) => {
@@ -106,7 +109,11 @@ export function createTabs<M>(name: string, env: TabsEnvironment | undefined, { 
 
     start(): void {
       if (!env) return leadNow()
-      channel = env.channel(name)
+      try {
+        channel = env.channel(name)
+      } catch {
+        return leadNow()
+      }
       channel.onmessage = ({ data: { from, leads, message } }: MessageEvent<Envelope<M>>) => {
         if (leads) heard = Date.now()
         else if (tabs.leads) watch(from)
@@ -129,7 +136,7 @@ export function createTabs<M>(name: string, env: TabsEnvironment | undefined, { 
     /** Hands the lead to another tab, and is heard of no more. Nothing of it keeps a page out of the back-forward cache. */
     stop(): void {
       tabs.leads = false
-      clearTimeout(timer)
+      timers.clear(timer)
       place?.abort()
       release?.()
       die?.()

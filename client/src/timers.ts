@@ -8,6 +8,8 @@
 // Sent as [id, ms] to set and as [id, -1] to clear; answers with the id.
 export const SOURCE = 'let t={};onmessage=({data:[i,m]})=>{clearTimeout(t[i]);delete t[i];m<0||(t[i]=setTimeout(()=>{delete t[i];postMessage(i)},m))}'
 
+const LONGEST = 2 ** 31 - 1 // ms; what is longer, a browser takes for nothing
+
 interface Alarm {
   run: () => void
   due: number
@@ -54,8 +56,9 @@ export function createTimers(wanted = true) {
     /** Whether they keep their pace while the page is hidden. */
     steady: () => !!worker,
 
-    /** Calls `run` once, after `ms`, and returns what clears it. */
-    set(ms: number, run: () => void): number {
+    /** Calls `run` once, after `wait` ms, and returns what clears it. */
+    set(wait: number, run: () => void): number {
+      const ms = Math.min(wait, LONGEST)
       start()
       alarms.set(++last, { run, due: Date.now() + ms })
       arm(last, ms)

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import type { Connection, PresenceClient, PresenceError } from '../src/index.js'
+import { judge, type Connection, type PresenceClient, type PresenceError } from '../src/index.js'
 import { clientOf, FakeServer, pass, presence, tokenOf } from './server.js'
 
 let server: FakeServer
@@ -227,6 +227,38 @@ describe('losing the stream', () => {
     expect(client.status).toBe('live')
   })
 
+  test('every other status there is passes, but those few', () => {
+    const verdicts = new Map<string, number[]>()
+    for (let status = 100; status < 600; status++) verdicts.set(judge(status), [...(verdicts.get(judge(status)) ?? []), status])
+    expect(judge(undefined)).toBe('retry')
+    expect(verdicts.get('retry')).toHaveLength(500 - 6)
+    verdicts.delete('retry')
+    expect(Object.fromEntries(verdicts)).toEqual({ stop: [204, 400, 403, 404], token: [401], subscribe: [410] })
+  })
+
+  test('a stream refused with 401 takes a fresh token and a new subscription, once', async () => {
+    const getToken = vi.fn(() => tokenOf('ada', 3600, getToken.mock.calls.length))
+    start({ getToken, heartbeat: false })
+    client.watchUsers(['ben'])
+    server.refuse('GET', /stream/, 401, 'token_expired', 1)
+    await pass()
+    expect([client.status, getToken.mock.calls.length, server.of('POST', /subscriptions$/).length]).toEqual(['live', 2, 2])
+    expect(server.of('POST', /subscriptions$/)[1]!.headers.get('Authorization')).toBe('Bearer ' + tokenOf('ada', 3600, 2))
+    server.refuse('GET', /stream/, 401, 'token_expired')
+    server.stream.break()
+    await pass(60_000)
+    expect([client.status, getToken.mock.calls.length]).toEqual(['suspended', 3])
+  })
+
+  test.each(['soon', '-5', '', 'Thu, 01 Jan 1970 00:00:00 GMT', '1e99', '99999999'])('a Retry-After of %j is no reason to storm', async (after) => {
+    server.refuse('POST', /./, 503, 'draining', Infinity, { 'Retry-After': after })
+    start()
+    client.watchUsers(['ben'])
+    await pass(60_000)
+    expect(server.of('POST', /subscriptions$/).length).toBeLessThanOrEqual(8)
+    expect(server.beats.length).toBeLessThanOrEqual(5)
+  })
+
   test.each([204, 400, 403, 404])('a stream refused with %i is not tried again before connect() or another wish', async (status) => {
     start()
     client.watchUsers(['ben'])
@@ -387,6 +419,18 @@ describe('a stream that looks open', () => {
     expect(server.streams).toHaveLength(2)
     expect(server.beats.length).toBeGreaterThan(1)
   })
+
+  test.each([31, 3600, -31, -3600])('is dead when the clock has jumped by %i s', async (seconds) => {
+    start()
+    client.watchUsers(['ben'])
+    await pass()
+    server.stream.send('hello', { streamId: 's', resumed: false, serverTime: server.now(), pingMs: 3600_000, limits: { users: 1, rooms: 1 } })
+    await pass(5000)
+    vi.setSystemTime(Date.now() + seconds * 1000)
+    await pass(5000)
+    expect(server.streams).toHaveLength(2)
+    expect(client.status).toBe('live')
+  })
 })
 
 describe('the server has lost its store', () => {
@@ -486,6 +530,48 @@ describe('tokens', () => {
       ['token', 'my backend is down'],
       ['token', 'my backend is down'],
     ])
+  })
+
+  test('a source that does not answer is told to stop, and asked again', async () => {
+    const signals: AbortSignal[] = []
+    const getToken = ({ signal }: { signal: AbortSignal }) => {
+      signals.push(signal)
+      return signals.length > 1 ? tokenOf('ada') : new Promise<string>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+    }
+    start({ getToken })
+    client.watchUsers(['ben'])
+    await pass(9900)
+    expect([signals.length, signals[0]!.aborted]).toEqual([1, false])
+    await pass(2000)
+    expect([signals.length, signals[0]!.aborted, client.status]).toEqual([2, true, 'live'])
+    expect(errors.map((e) => e.code)).toEqual(['timeout'])
+  })
+
+  test('one that tells nothing of its life lasts as long as the application says', async () => {
+    let n = 0
+    const reasons: string[] = []
+    start({ userId: 'ada', getToken: ({ reason }) => (reasons.push(reason), { token: 'opaque' + n++, expiresInMs: 100_000 }) })
+    await pass(60_000)
+    expect(reasons).toEqual(['start'])
+    await pass(31_000)
+    expect(reasons).toEqual(['start', 'expiring'])
+    expect(server.beats.at(-1)!.headers.get('Authorization')).toBe('Bearer opaque1')
+  })
+
+  test('are in no address', async () => {
+    let n = 0
+    start({ getToken: () => tokenOf('ada', 600, n++) })
+    client.watchUsers(['ben'])
+    await Promise.all([client.joinRoom('lobby'), pass()])
+    server.stream.send('tokenExpiring', { expiresAt: server.now() })
+    server.subscriptions.clear()
+    server.stream.break()
+    await pass(30_000)
+    client.close()
+    await pass()
+    expect(n).toBeGreaterThan(1)
+    expect(server.asked.length).toBeGreaterThan(8)
+    for (const { path } of server.asked) expect(path).not.toMatch(/eyJ/)
   })
 
   test('without one there are cookies', async () => {

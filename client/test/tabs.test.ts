@@ -123,6 +123,14 @@ describe('many tabs', () => {
     expect(server.of('DELETE', /members/)).toHaveLength(2)
   })
 
+  test('tell one another of an activity, though it is an object that cannot be cloned, as a reactive one', async () => {
+    const [, b] = [open(), open()]
+    await pass()
+    await b.client.setActivity(new Proxy({ type: 'in_call' as const, label: 'With Ben' }, {}))
+    await pass(30_000)
+    expect(server.beats.at(-1)!.body.activity).toEqual({ type: 'in_call', label: 'With Ben' })
+  })
+
   test('show what the user chose in one of them in all', async () => {
     const [a, b] = [open(), open()]
     await pass()
@@ -267,5 +275,17 @@ describe('where tabs cannot share', () => {
     await pass()
     expect(client.status).toBe('live')
     expect(server.beats).toHaveLength(1)
+  })
+
+  test('nor one that may not have channels', async () => {
+    const unhandled = vi.fn()
+    process.on('unhandledRejection', unhandled)
+    const denied: any = { locks: browser.tab().locks, channel() { throw new DOMException('no', 'SecurityError') } }
+    const { client } = open({ shareTabs: denied })
+    client.watchUsers(['ben'])
+    await pass()
+    process.off('unhandledRejection', unhandled)
+    expect(unhandled).not.toHaveBeenCalled()
+    expect(client.status).toBe('live')
   })
 })

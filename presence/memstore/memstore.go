@@ -54,7 +54,7 @@ type Store struct {
 	subscriptions map[string]presence.Subscription
 	counted       map[string][]counted // by user, those made longest ago first
 	revoked       map[string]time.Time // before when, by user
-	streams       map[string]streams   // by instance
+	instances     map[string]said      // by name
 	outbox        outbox
 }
 
@@ -87,7 +87,7 @@ type tombstone struct {
 func New(opts Options) *Store {
 	s := &Store{
 		opts: opts, users: map[string]*user{}, feed: deaf{}, secret: make([]byte, 32),
-		rooms: map[string]*room{}, subscriptions: map[string]presence.Subscription{}, counted: map[string][]counted{}, revoked: map[string]time.Time{}, streams: map[string]streams{},
+		rooms: map[string]*room{}, subscriptions: map[string]presence.Subscription{}, counted: map[string][]counted{}, revoked: map[string]time.Time{}, instances: map[string]said{},
 		outbox: newOutbox(),
 	}
 	rand.Read(s.secret)

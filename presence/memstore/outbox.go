@@ -68,7 +68,7 @@ func (s *Store) settle() {
 func (s *Store) noteUser(r presence.Record, v presence.Version, cause presence.Cause) {
 	r = r.Clone()
 	s.putNote(presence.Note{Version: v, Cause: cause, Record: presence.Record{
-		User: r.User, Sessions: r.Sessions, Chosen: r.Chosen,
+		User: r.User, Sessions: r.Sessions, Chosen: r.Chosen, Closed: r.Closed,
 		Hidings: [presence.Self]presence.Hiding{presence.Other: r.Hidings[presence.Other]},
 	}})
 	delete(s.outbox.due, r.User)
@@ -149,6 +149,7 @@ func (s *Store) noteExpired() {
 	}
 	slices.Sort(users)
 	for _, user := range users {
+		delete(s.outbox.due, user)
 		if u := s.users[user]; u != nil {
 			s.version = max(s.version+1, presence.VersionAt(now))
 			s.noteUser(u.record, s.version, presence.ByExpiry)

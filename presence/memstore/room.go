@@ -91,6 +91,18 @@ func (s *Store) RoomCount(context.Context) (n int, err error) {
 	return n, nil
 }
 
+// LargestRooms implements presence.Store. It looks at all of them.
+func (s *Store) LargestRooms(_ context.Context, n int) (all []presence.RoomSize, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, r := range s.rooms {
+		if name != presence.Everywhere && len(r.members) > 0 {
+			all = append(all, presence.RoomSize{Room: name, Users: len(r.members)})
+		}
+	}
+	return presence.Largest(all, n), nil
+}
+
 // bring brings the index of all rooms in line with a change. Nothing else changes it.
 func (w *write) bring() {
 	before, after := placesOf(w.before), placesOf(w.user.record)

@@ -9,13 +9,10 @@ import (
 	"github.com/presently/presently/presence"
 )
 
-// countedFor is how long an instance's number of streams counts after it was told.
-const countedFor = 10 * time.Second
-
-// streams is how many an instance had open.
-type streams struct {
-	open int
-	at   time.Time
+// said is what an instance has said of itself.
+type said struct {
+	presence.Instance
+	at time.Time
 }
 
 // SubscriptionLane implements presence.Store.
@@ -31,13 +28,27 @@ type counted struct {
 func (s *Store) CountSubscription(_ context.Context, user, id string, ends time.Time, most int) (surplus []string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	his := append(s.counted[user], counted{id, ends})
+	his := append(without(s.counted[user], id), counted{id, ends})
 	for len(his) > most {
 		surplus = append(surplus, his[0].id)
 		his = his[1:]
 	}
 	s.counted[user] = slices.Clone(his)
 	return surplus, nil
+}
+
+// UncountSubscription implements presence.Store.
+func (s *Store) UncountSubscription(_ context.Context, user, id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.counted[user] = without(s.counted[user], id); len(s.counted[user]) == 0 {
+		delete(s.counted, user)
+	}
+	return nil
+}
+
+func without(all []counted, id string) []counted {
+	return slices.DeleteFunc(all, func(c counted) bool { return c.id == id })
 }
 
 // PutSubscription implements presence.Store.
@@ -89,17 +100,21 @@ func (s *Store) forgetSubscriptions() {
 	})
 }
 
-// CountStreams implements presence.Store.
-func (s *Store) CountStreams(_ context.Context, instance string, open int) (all int, err error) {
+// Instances implements presence.Store.
+func (s *Store) Instances(_ context.Context, me presence.Instance) (all []presence.Instance, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.streams[instance] = streams{open, time.Now()}
-	for name, n := range s.streams {
-		if time.Since(n.at) >= countedFor {
-			delete(s.streams, name)
+	if me.Name != "" {
+		me.Started = wire(me.Started)
+		s.instances[me.Name] = said{me, time.Now()}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.instances)) {
+		i := s.instances[name]
+		if time.Since(i.at) >= presence.InstanceBelieved {
+			delete(s.instances, name)
 			continue
 		}
-		all += n.open
+		all = append(all, i.Instance)
 	}
 	return all, nil
 }

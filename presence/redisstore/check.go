@@ -85,6 +85,10 @@ func check(ctx context.Context, c server) (found []Warning, err error) {
 	} else if known && hard == 0 {
 		warn("client-output-buffer-limit pubsub 0", "set pubsub 32mb 8mb 60: an instance that hangs makes Redis grow without bound")
 	}
+	if clients, most := infoNumber(info, "connected_clients"), infoNumber(info, "maxclients"); most > 0 && clients > most*8/10 {
+		warn(fmt.Sprintf("%d of %d clients are connected", clients, most),
+			"raise maxclients (and the process' limit of open files): an instance that gets no connection answers 503")
+	}
 	if replicas, _ := strconv.Atoi(infoField(info, "connected_slaves")); replicas > 0 && setting(ctx, c, "min-replicas-to-write") == "0" {
 		warn(fmt.Sprintf("min-replicas-to-write 0 with %d replicas", replicas),
 			"set 1: a master that was cut off would go on taking writes, which are lost when it comes back as a replica")
@@ -114,6 +118,12 @@ func lookUp(ctx context.Context, c server, name string) (string, bool) {
 	}
 	value, ok := v[name]
 	return value, ok
+}
+
+// infoNumber is 0 where there is none.
+func infoNumber(info, name string) int {
+	n, _ := strconv.Atoi(infoField(info, name))
+	return n
 }
 
 func infoField(info, name string) string {

@@ -18,7 +18,7 @@
 //	presently:{16.3}:sub:<id>   a subscription; until a day after its end
 //	presently:{16.3}:revoked    sorted set: users whose tokens have been revoked, by the moment before which
 //	presently:{16.3}:lane       channel: changes, changes of subscriptions, revocations and beacons
-//	presently:{16.0}:streams    how many streams each instance has open, and when it said so; only there
+//	presently:{16.0}:streams    what each instance says of itself, its streams first, and when it said so; only there
 //	presently:{16.3}:outbox…    where webhooks are configured: what is to be told of the partition's users and rooms (lua/outbox.lua)
 //	presently:secret            the secret that all instances share
 //

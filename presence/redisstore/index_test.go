@@ -279,10 +279,37 @@ func TestSubscriptionsAreKeptForADayAfterTheirEnd(t *testing.T) {
 	if ttl := server.Client(t).PTTL(t.Context(), i.partitions[0].streams()).Val(); ttl != -2 {
 		t.Errorf("streams are kept for %s before there are any", ttl)
 	}
-	if _, err := i.CountStreams(t.Context(), "a|b", 3); err != nil {
+	if _, err := i.Instances(t.Context(), presence.Instance{Name: "a|b", Streams: 3}); err != nil {
 		t.Fatal(err)
 	}
-	if ttl := server.Client(t).PTTL(t.Context(), i.partitions[0].streams()).Val(); ttl < time.Second || ttl > streamsCount {
-		t.Errorf("streams are kept for %s, want %s", ttl, streamsCount)
+	if ttl := server.Client(t).PTTL(t.Context(), i.partitions[0].streams()).Val(); ttl < time.Second || ttl > presence.InstanceBelieved {
+		t.Errorf("streams are kept for %s, want %s", ttl, presence.InstanceBelieved)
+	}
+}
+
+// Among very many rooms the largest few are found by a sample, with their true numbers.
+func TestTheLargestRoomsOfVeryManyAreFound(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	i := quiet(t, server)
+	pipe := server.Client(t).Pipeline()
+	put := func(room, user string) {
+		pipe.ZAdd(t.Context(), i.partitions[i.Lane(user)].rooms, redis.Z{Member: place(entryUser, room) + user}, redis.Z{Member: place(entryUser, "") + user})
+	}
+	for n := range 30_000 { // each in a room of his own
+		put(fmt.Sprint("small-", n), fmt.Sprint("user-", n))
+	}
+	var want []presence.RoomSize
+	for _, r := range []presence.RoomSize{{Room: "hall", Users: 3000}, {Room: "lobby", Users: 2000}, {Room: "attic", Users: 1000}} {
+		for n := range r.Users {
+			put(r.Room, fmt.Sprint("user-", n))
+		}
+		want = append(want, r)
+	}
+	if _, err := pipe.Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := i.LargestRooms(t.Context(), 3); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%+v, %v, want %+v", got, err, want)
 	}
 }

@@ -59,7 +59,7 @@ func (p *partition) subscriptions(user string) string { return p.prefix + "subs:
 // have stood for presence.RevocationKept.
 func (p *partition) revoked() string { return p.prefix + "revoked" }
 
-// streams is the hash of how many streams each instance has. It is one for all, in the first partition.
+// streams is the hash of what each instance says of itself, of which its streams come first. It is one for all, in the first partition.
 func (p *partition) streams() string { return p.prefix + "streams" }
 
 // outbox is the stream of notes that are not done with, or, by name, one of the keys beside it: see lua/outbox.lua.

@@ -29,17 +29,16 @@ func (s *Store) Deliverers(ctx context.Context, by string, lease time.Duration) 
 		}
 		return 0, nil
 	}
-	// Counted as streams are: each says that it is one.
-	reply, err := s.run(ctx, s.call(0, s.scripts.streams, []string{s.partitions[0].deliverers()}, escape(by), 1, lease.Milliseconds()))
+	// Counted as instances are: each says that it is one.
+	reply, err := s.run(ctx, s.call(0, s.scripts.instances, []string{s.partitions[0].deliverers()}, escape(by), 1, lease.Milliseconds(), ""))
 	if err != nil {
 		return 0, unavailable("count deliverers", err)
 	}
-	text, _ := reply.(string)
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		return 0, unavailable("count deliverers", err)
+	a := newAnswer(reply)
+	if a.err != nil {
+		return 0, unavailable("count deliverers", a.err)
 	}
-	return n, nil
+	return len(a.items) / 2, nil
 }
 
 // Hold implements presence.Outbox.
@@ -140,6 +139,9 @@ func note(lane int, item any) presence.Note {
 			n.Record.User = value
 		case "r":
 			n.Room = unescape(value)
+		case "closed":
+			v, _ := strconv.ParseInt(value, 10, 64)
+			n.Record.Closed = presence.Version(v)
 		case "o":
 			n.Occupied = value == "1"
 		default:

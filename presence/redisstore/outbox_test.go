@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -357,6 +358,35 @@ func TestARoomIsNotVacatedWhileItsPeopleMayComeBack(t *testing.T) {
 	}
 }
 
+// Rooms that cannot be vacant yet hold up none that are occupied.
+func TestWhoComesWhileManyRoomsAreHeldIsTold(t *testing.T) {
+	server := redistest.Start(t)
+	s := boxed(t, server.URL(), 1, 10_000)
+	var rooms []string
+	for i := range touchedAtOnce + 10 {
+		rooms = append(rooms, fmt.Sprint("room-", i))
+	}
+	endHolds(t, s)
+	comeIn(t, s, "ada", rooms...)
+	announces(t, s)
+	hold := func(until time.Time) {
+		t.Helper()
+		if err := s.client.HSet(t.Context(), s.partitions[0].meta, "held", until.UnixMilli()).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hold(time.Now().Add(time.Hour))
+	goOut(t, s, "ada")
+	comeIn(t, s, "ben", "lobby")
+	if got := announces(t, s); fmt.Sprint(got) != "[user.offline ada user.online ben room.occupied lobby]" {
+		t.Errorf("told during the hold: %q", got)
+	}
+	hold(time.Now().Add(-time.Second))
+	if got := announces(t, s); len(got) != len(rooms) {
+		t.Errorf("%d told after the hold, want that all %d rooms are vacant", len(got), len(rooms))
+	}
+}
+
 // What one instance remembers comes back as it was, and was told before.
 func TestWhatIsOfferedBackIsNotToldAgain(t *testing.T) {
 	server := redistest.Start(t)
@@ -388,6 +418,51 @@ func TestWhatIsOfferedBackIsNotToldAgain(t *testing.T) {
 	goOut(t, s, "user-0")
 	if got := announces(t, s); len(got) == 0 || got[0] != "user.offline user-0" {
 		t.Errorf("told then: %q", got)
+	}
+}
+
+// Who is hidden because Redis has lost data is not told of, until he writes a setting. What was told of him, and of rooms, before an old dump came back, is taken back.
+func TestWhoIsHiddenByALossIsNotTold(t *testing.T) {
+	server := redistest.Start(t)
+	s := dial(t, server.URL(), Options{Partitions: 2, Outbox: 1000, TTL: time.Minute, Sweep: time.Second, CloseAfterLoss: true})
+	t.Cleanup(func() { _ = s.Close() })
+	opens := func(user string) {
+		t.Helper()
+		if _, err := (&presence.Tracker{Store: s}).SetPrivacy(t.Context(), user, presence.DefaultPrivacy, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	endHolds(t, s)
+	comeIn(t, s, "ada", "lobby")
+	comeIn(t, s, "ben", "den")
+	if got := announces(t, s); len(got) != 0 {
+		t.Errorf("told of who is hidden: %q", got)
+	}
+	opens("ada")
+	opens("ben")
+	if got := announces(t, s); len(got) != 4 {
+		t.Errorf("told of who is shown: %q", got)
+	}
+
+	for lane := range s.partitions { // as where an old dump is loaded: an epoch begins that is later than what it has
+		past := time.Now().Add(time.Hour).UnixMicro()
+		if _, err := s.run(t.Context(), s.call(lane, s.scripts.sweep, nil, time.Minute.Microseconds(), s.opts.TTL.Milliseconds(), claimAtOnce, past, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	endHolds(t, s)
+	b := presence.Beat{User: "ada", Session: "session-1", State: presence.Away, TTL: time.Minute, MaxLive: 1}
+	if _, err := s.Beat(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	got := announces(t, s)
+	slices.Sort(got)
+	if want := "[room.vacated den room.vacated lobby user.offline ada]"; fmt.Sprint(got) != want {
+		t.Errorf("told after the loss: %q, want %s", got, want)
+	}
+	opens("ada")
+	if got := announces(t, s); fmt.Sprint(got) != "[user.online ada room.occupied lobby]" {
+		t.Errorf("told once she is shown again: %q", got)
 	}
 }
 

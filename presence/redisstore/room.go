@@ -1,8 +1,11 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/presently/presently/presence"
 )
@@ -67,4 +70,48 @@ func (s *Store) RoomCount(ctx context.Context) (int, error) {
 	}
 	slices.Sort(rooms)
 	return len(slices.Compact(rooms)), nil
+}
+
+const (
+	samples     = 8192 // entries of the index that are looked at for the largest rooms, over all partitions
+	leastSample = 16   // in one
+)
+
+// LargestRooms implements presence.Store. An entry of the index for each user in each room makes large rooms likely to come up.
+func (s *Store) LargestRooms(ctx context.Context, n int) ([]presence.RoomSize, error) {
+	if err := s.health.refuse("largest rooms", s.all()...); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	var asked questions
+	var entries []string
+	for i := range s.partitions {
+		asked.names(&entries, newCommand(ctx, "zrandmember", s.partitions[i].rooms, max(leastSample, samples/len(s.partitions))))
+	}
+	if err := s.pose(ctx, asked); err != nil {
+		return nil, unavailable("largest rooms", err)
+	}
+	seen := map[string]int{}
+	for _, e := range entries {
+		name, _, isUser := strings.Cut(strings.TrimPrefix(e, entryUser), "\n")
+		if isUser && strings.HasPrefix(e, entryUser) && name != "" {
+			seen[unescape(name)]++
+		}
+	}
+	likely := slices.SortedFunc(maps.Keys(seen), func(a, b string) int { return cmp.Or(cmp.Compare(seen[b], seen[a]), cmp.Compare(a, b)) })
+	likely = likely[:min(2*n, len(likely))] // those that came up a little less often may be as large
+	sizes := make([]presence.RoomSize, len(likely))
+	asked = questions{}
+	for k, room := range likely {
+		sizes[k].Room = room
+		from, to := span(entryUser, room, "")
+		for i := range s.partitions {
+			asked.number(&sizes[k].Users, newCommand(ctx, "zlexcount", s.partitions[i].rooms, from, to))
+		}
+	}
+	if err := s.pose(ctx, asked); err != nil {
+		return nil, unavailable("largest rooms", err)
+	}
+	return presence.Largest(slices.DeleteFunc(sizes, func(r presence.RoomSize) bool { return r.Users == 0 }), n), nil
 }

@@ -27,8 +27,8 @@ type script struct {
 
 // scripts are those of lua/, each named after its file.
 type scripts struct {
-	beat, leave, end, amend, sweep, beacon, lookup, sessions, recall, subscription, resubscribe, revoke, streams *script
-	tenure, notes, finish, occupy, settled                                                                       *script // of the outbox
+	beat, leave, end, amend, sweep, beacon, lookup, sessions, recall, subscription, resubscribe, revoke, instances *script
+	tenure, notes, finish, occupy, settled                                                                         *script // of the outbox
 }
 
 // loadScripts reads the scripts, which tell the time by clock: clock.lua, or a test's own; closes says whether they close after a loss. What few need
@@ -53,7 +53,7 @@ func loadScripts(clock string, outbox int, closes bool) scripts {
 		beat: load("beat", "rooms"), leave: load("leave", "rooms", "ending"), end: load("end", "rooms", "ending"),
 		amend: load("amend", "rooms", "unsettle"), sweep: load("sweep", "rooms", "ending"), beacon: load("beacon"), lookup: load("lookup"), sessions: load("sessions"),
 		recall: load("recall", "rooms", "ending", "unsettle"), subscription: load("subscription"), resubscribe: load("resubscribe"),
-		revoke: load("revoke"), streams: load("streams"),
+		revoke: load("revoke"), instances: load("instances"),
 		tenure: load("tenure", "outbox"), notes: load("notes", "outbox"), finish: load("finish", "outbox"), occupy: load("occupy", "outbox"),
 		settled: load("settled", "outbox"),
 	}

@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"strconv"
 	"strings"
 	"time"
 
@@ -72,6 +71,25 @@ func (s *Store) CountSubscription(ctx context.Context, user, id string, ends tim
 		return nil, unavailable("count subscriptions", err)
 	}
 	return poppedMembers(reply), nil
+}
+
+// UncountSubscription implements presence.Store.
+func (s *Store) UncountSubscription(ctx context.Context, user, id string) error {
+	lane := s.Lane(user)
+	if err := s.health.refuse("uncount subscriptions", lane); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	c := newCommand(ctx, "zrem", s.partitions[lane].subscriptions(user), id)
+	err := s.send(ctx, []command{c})
+	if err == nil {
+		err = c.Err()
+	}
+	if err != nil {
+		return unavailable("uncount subscriptions", err)
+	}
+	return nil
 }
 
 // poppedMembers are the members of what ZPOPMIN returns, without their scores: RESP3 has pairs, RESP2 one list.
@@ -197,26 +215,4 @@ func unpackList(packed string) []string {
 		texts[i] = unescape(t)
 	}
 	return texts
-}
-
-// streamsCount is how long an instance's number of streams counts: instances tell theirs more often.
-const streamsCount = 10 * time.Second
-
-// CountStreams implements presence.Store.
-func (s *Store) CountStreams(ctx context.Context, instance string, streams int) (all int, err error) {
-	if err := s.health.refuse("count streams", 0); err != nil {
-		return 0, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	c := s.call(0, s.scripts.streams, []string{s.partitions[0].streams()}, instance, streams, streamsCount.Milliseconds())
-	reply, err := s.run(ctx, c)
-	if err != nil {
-		return 0, unavailable("count streams", err)
-	}
-	text, _ := reply.(string)
-	if all, err = strconv.Atoi(text); err != nil {
-		return 0, unavailable("count streams", err)
-	}
-	return all, nil
 }

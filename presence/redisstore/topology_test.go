@@ -79,8 +79,11 @@ func TestOneURLReachesEveryKindOfRedis(t *testing.T) {
 				t.Errorf("%+v, %v, %v", sub, err, e)
 			}
 			i.tape.waitFor(t, "note sub-1", 1)
-			if all, err := i.CountStreams(t.Context(), "a", 7); err != nil || all != 7 {
-				t.Errorf("%d streams, %v", all, err)
+			if all, err := i.Instances(t.Context(), presence.Instance{Name: "a", Streams: 7}); err != nil || presence.StreamsOf(all) != 7 {
+				t.Errorf("%+v, %v", all, err)
+			}
+			if all, err := i.LargestRooms(t.Context(), 3); err != nil || len(all) != 0 {
+				t.Errorf("%+v, %v", all, err)
 			}
 			found, err := i.Check(t.Context())
 			if got := fmt.Sprint(found); err != nil || strings.Contains(got, "min-replicas") != (tc.name == "sentinel") {

@@ -396,6 +396,25 @@ var roomStories = []story{
 		a.wantRoomCount(0)
 		a.wantRoom(presence.Everywhere, 0)
 	}},
+	{"TheLargestRoomsAreThoseOfMostUsers", func(a *actor) {
+		largest := func(n int, want ...presence.RoomSize) {
+			a.t.Helper()
+			if got, err := a.fx.Store.LargestRooms(a.t.Context(), n); err != nil || !slices.Equal(got, want) {
+				a.t.Fatalf("the %d largest rooms: %+v, %v, want %+v", n, got, err, want)
+			}
+		}
+		largest(5)
+		a.beat(beatOf("zoe", "session-1")) // in none
+		a.beat(beatIn("ada", "session-1", "hall", "lobby", "u=|%\u2028"))
+		a.beat(beatIn("ada", "session-2", "hall"))
+		a.beat(beatIn("bob", "session-1", "hall", "lobby"))
+		a.beat(beatIn("cyd", "session-1", "lobby"))
+		largest(5, presence.RoomSize{Room: "lobby", Users: 3}, presence.RoomSize{Room: "hall", Users: 2}, presence.RoomSize{Room: "u=|%\u2028", Users: 1})
+		largest(1, presence.RoomSize{Room: "lobby", Users: 3})
+		a.goFrom("bob", "", "hall")
+		a.goFrom("ada", "", "hall")
+		largest(5, presence.RoomSize{Room: "lobby", Users: 3}, presence.RoomSize{Room: "u=|%\u2028", Users: 1})
+	}},
 	{"OneRoomTooManyIsRefused", func(a *actor) {
 		names := make([]string, presence.RoomsASession)
 		for i := range names {

@@ -44,8 +44,17 @@ func (a *actor) wantStored(want presence.Subscription) {
 
 func (a *actor) streams(instance string, open, want int) {
 	a.t.Helper()
-	if all, err := a.fx.Store.CountStreams(a.t.Context(), instance, open); err != nil || all != want {
-		a.t.Fatalf("CountStreams(%s, %d): %d, %v, want %d", instance, open, all, err, want)
+	if all, err := a.fx.Store.Instances(a.t.Context(), presence.Instance{Name: instance, Streams: open}); err != nil || presence.StreamsOf(all) != want {
+		a.t.Fatalf("Instances(%s, %d): %+v, %v, want %d streams", instance, open, all, err, want)
+	}
+}
+
+// wantInstances checks what instances are known to one that only asks.
+func (a *actor) wantInstances(want ...presence.Instance) {
+	a.t.Helper()
+	got, err := a.fx.Store.Instances(a.t.Context(), presence.Instance{})
+	if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) || err != nil {
+		a.t.Fatalf("Instances: %+v, %v, want %+v", got, err, want)
 	}
 }
 
@@ -179,6 +188,14 @@ var subscriptionStories = []story{
 		count("ada", 4, -time.Hour, "s-1") // its end is no reason to keep more of them
 		count("ada", 5, time.Hour, "s-2")
 		count("bob", 11, time.Hour)
+		count("ada", 3, 2*time.Hour) // renewed
+		count("ada", 6, time.Hour, "s-4")
+		if err := a.fx.Store.UncountSubscription(a.t.Context(), "ada", "s-6"); err != nil {
+			a.t.Fatal(err)
+		}
+		count("ada", 7, time.Hour)
+		count("ada", 8, time.Hour, "s-5")
+		count("ada", 9, time.Hour, "s-3")
 	}},
 	{"StreamsAreCountedOverAllInstancesThatSaySo", func(a *actor) {
 		a.streams("a", 3, 3)
@@ -189,5 +206,26 @@ var subscriptionStories = []story{
 		a.fx.Advance(6 * time.Second) // a has been silent for twelve
 		a.streams("b", 1, 1)
 		a.streams("a", 0, 1)
+	}},
+	{"InstancesAreKnownByWhatTheySayOfThemselves", func(a *actor) {
+		a.wantInstances()
+		one := presence.Instance{
+			Name: "a|b", Host: "presently-0.example", Version: "v1|2%3\n", Started: a.now().Add(-time.Hour).Truncate(time.Millisecond).UTC(), Streams: 3, Closes: true,
+		}
+		other := presence.Instance{Name: "c", Started: one.Started, Draining: true, Webhook: true}
+		for _, i := range []presence.Instance{other, one} {
+			if _, err := a.fx.Store.Instances(a.t.Context(), i); err != nil {
+				a.t.Fatal(err)
+			}
+		}
+		a.wantInstances(one, other)
+		a.fx.Advance(presence.InstanceBelieved / 2)
+		a.wantInstances(one, other) // asking is no saying
+		other.Streams = 1
+		if _, err := a.fx.Store.Instances(a.t.Context(), other); err != nil {
+			a.t.Fatal(err)
+		}
+		a.fx.Advance(presence.InstanceBelieved/2 + time.Second)
+		a.wantInstances(other)
 	}},
 }

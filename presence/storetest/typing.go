@@ -197,7 +197,28 @@ var typingStories = []story{
 		if slices.Sort(rooms); fmt.Sprint(rooms) != "[hall session-1lobby]" {
 			a.t.Fatalf("told of %q", rooms)
 		}
-		a.wantTyping("ada", "hall", "")
+		a.wantTyping("ada", "hall") // who comes out is not in the middle of a word
+	}},
+	{"TypingBegunInHidingIsNotSeenUntilItIsSaidAgain", func(a *actor) {
+		a.beat(beatIn("ada", "session-1", "lobby"))
+		for _, way := range []struct {
+			hide, show func()
+		}{
+			{func() { a.choose("ada", presence.Invisible, 0) }, func() { a.choose("ada", "", 0) }},
+			{func() { a.did(tracker(a.fx).SetBlock(a.t.Context(), "ada", stranger, true)) }, func() { a.did(tracker(a.fx).SetBlock(a.t.Context(), "ada", stranger, false)) }},
+		} {
+			a.typ("ada", presence.Typing{Room: "lobby", Thread: "before"})
+			a.wantTyping("ada", "lobby", "before")
+			way.hide()
+			a.typ("ada", presence.Typing{Room: "lobby", Thread: "hidden"})
+			a.wantTyping("ada", "lobby")
+			way.show()
+			a.wantTyping("ada", "lobby")
+			a.typ("ada", presence.Typing{Room: "lobby", Thread: "hidden"})
+			a.wantTyping("ada", "lobby", "hidden")
+			a.stop("ada", presence.Typing{Room: "lobby", Thread: "hidden"})
+			a.stop("ada", presence.Typing{Room: "lobby", Thread: "before"})
+		}
 	}},
 	{"AtMostSoManyMarksAUser", func(a *actor) {
 		a.beat(beatOf("ada", "session-1"))

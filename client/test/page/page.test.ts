@@ -1,7 +1,8 @@
 /** What a page goes through: hidden, shown, idle, left, frozen, put away and brought back. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import type { PresenceClient } from '../../src/index.js'
+import { PresenceError, type PresenceClient } from '../../src/index.js'
 import { SOURCE } from '../../src/timers.js'
+import { FakeBrowser } from '../browser.js'
 import { clientOf, FakeServer, pass } from '../server.js'
 
 let server: FakeServer
@@ -137,6 +138,41 @@ describe('heartbeats', () => {
     expect(server.beats[1]!.signal!.aborted).toBe(true)
   })
 
+  test('are given up before the next is due, however short the interval', async () => {
+    server.nextMs = 4000
+    start()
+    await pass()
+    server.rules.push((a) => (/heartbeat/.test(a.path) && server.beats.length === 2 ? new Promise(() => {}) : undefined))
+    await pass(4000)
+    expect(server.beats).toHaveLength(2)
+    await pass(3900)
+    expect(server.beats[1]!.signal!.aborted).toBe(true)
+    await pass(1100)
+    expect(server.beats.length).toBeGreaterThanOrEqual(3)
+    expect(server.beats[2]!.body.seq).toBeGreaterThan(server.beats[1]!.body.seq)
+  })
+
+  test.each(['', '{}', '{"nextMs":0}', '"x"', 'null'])('answered with %j, as by something between, are failures and no storm', async (body) => {
+    const errors: unknown[] = []
+    server.rules.push((a) => (/heartbeat/.test(a.path) ? new Response(body) : undefined))
+    start()
+    client.addEventListener('error', ({ detail }) => errors.push(detail))
+    await pass(20_000)
+    expect(server.beats.length).toBeLessThanOrEqual(3)
+    expect(errors.length).toBe(server.beats.length)
+    for (const error of errors) expect(error).toBeInstanceOf(PresenceError)
+  })
+
+  test('a page that is loaded anew is another session', async () => {
+    const first = start()
+    await pass()
+    const second = clientOf(server, { shareTabs: false })
+    second.connect()
+    await pass()
+    expect(second.sessionId).not.toBe(first.sessionId)
+    second.close()
+  })
+
   test('that fail are tried again once soon, and then with patience', async () => {
     server.refuse('POST', /heartbeat/, 503)
     start()
@@ -207,6 +243,28 @@ describe('heartbeats', () => {
     expect(server.beats).toEqual([])
     client.close()
     expect(server.of('POST', /leave/)).toEqual([])
+  })
+})
+
+describe('a client that is closed', () => {
+  test('has taken off every listener that it put on the page', async () => {
+    const targets: [string, EventTarget][] = [['window', window], ['document', document]]
+    const open = new Set<string>()
+    for (const [name, target] of targets) {
+      const count = (type: string, listener: unknown, change: (key: string) => void) => change([name, type, ids.get(listener) ?? ids.set(listener, ids.size).size - 1].join())
+      const ids = new Map<unknown, number>()
+      const [add, remove] = [target.addEventListener.bind(target), target.removeEventListener.bind(target)]
+      vi.spyOn(target, 'addEventListener').mockImplementation((...args: any[]) => (count(args[0], args[1], (key) => open.add(key)), (add as any)(...args)))
+      vi.spyOn(target, 'removeEventListener').mockImplementation((...args: any[]) => (count(args[0], args[1], (key) => open.delete(key)), (remove as any)(...args)))
+    }
+    for (let i = 0; i < 100; i++) {
+      start()
+      client.watchUsers(['ben'])
+      if (i % 3) await pass()
+      if (i === 1) expect(open.size).toBeGreaterThan(12)
+      client.close()
+    }
+    expect([...open]).toEqual([])
   })
 })
 
@@ -346,6 +404,44 @@ describe('the network', () => {
     expect(client.status).toBe('live')
   })
 
+  test.each(['shown', 'of another kind'])('a page that is %s ends a wait', async (how) => {
+    const connection = new EventTarget()
+    Object.defineProperty(navigator, 'connection', { value: connection, configurable: true })
+    vi.spyOn(Math, 'random').mockReturnValue(0.99)
+    visibility = 'hidden'
+    start()
+    client.watchUsers(['ben'])
+    server.refuse('POST', /subscriptions/, 503, 'x', 5)
+    await pass(16_000)
+    expect(client.status).toBe('backoff')
+    if (how === 'shown') show('visible')
+    else connection.dispatchEvent(new Event('change'))
+    await pass()
+    expect(client.status).toBe('live')
+    delete (navigator as { connection?: unknown }).connection
+  })
+
+  test('a wait of the tab that leads is ended by any other that wakes', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(0.99)
+    const browser = new FakeBrowser()
+    start({ shareTabs: browser.tab() })
+    client.watchUsers(['ben'])
+    server.refuse('POST', /subscriptions/, 503, 'x', 5)
+    await pass(1000)
+    // An event that only the other tab hears.
+    const connection = new EventTarget()
+    Object.defineProperty(navigator, 'connection', { value: connection, configurable: true })
+    const other = clientOf(server, { shareTabs: browser.tab() })
+    other.connect()
+    await pass(15_000)
+    expect([client.status, other.status]).toEqual(['backoff', 'backoff'])
+    connection.dispatchEvent(new Event('change'))
+    await pass()
+    expect([client.status, other.status]).toEqual(['live', 'live'])
+    other.close()
+    delete (navigator as { connection?: unknown }).connection
+  })
+
   test.each(['focus', 'online'])('%s ends a wait', async (name) => {
     vi.spyOn(Math, 'random').mockReturnValue(0.99)
     start()
@@ -370,6 +466,16 @@ describe('a page that nobody looks at', () => {
     await pass()
     expect(server.of('PATCH', /./).map((a) => a.body)).toEqual([{ mode: 'quiet' }, { mode: 'live' }])
     expect(server.streams).toHaveLength(1)
+  })
+
+  test('does not type', async () => {
+    start()
+    await pass()
+    client.startTyping('lobby')
+    await pass()
+    show('hidden')
+    await pass()
+    expect(server.of('PUT', /typing$/).map((a) => a.body.typing)).toEqual([true, false])
   })
 
   test('unless it would rather hear', async () => {
@@ -453,6 +559,29 @@ describe('timers in a Worker', () => {
     await pass(30_000)
     expect(server.beats).toHaveLength(3)
     expect(FakeWorker.all).toHaveLength(1)
+  })
+
+  // The tabs' own timers come once a minute then, and two of them have to run out: the user would be gone for others.
+  test('notices that the tab that leads hangs, though all others are hidden and their own timers slow', async () => {
+    visibility = 'hidden'
+    const browser = new FakeBrowser()
+    const frozen = browser.tab()
+    const dead = ((...args: Parameters<typeof fetch>) => (frozen.frozen ? new Promise(() => {}) : server.fetch(...args))) as typeof fetch
+    start({ shareTabs: frozen, fetch: dead })
+    const other = clientOf(server, { shareTabs: browser.tab() })
+    other.connect()
+    await pass(10_000)
+    expect(server.beats).toHaveLength(1)
+    const own = setTimeout
+    // The Worker's are as they were.
+    vi.stubGlobal('setTimeout', (run: () => void, ms: number, ...args: []) => own(run, new Error().stack!.includes('postMessage') ? ms : Math.max(60_000, ms), ...args))
+    await pass(60_000)
+    const { length } = server.beats
+    frozen.frozen = true
+    await pass(2000)
+    expect(server.beats).toHaveLength(length + 1)
+    expect(server.beats.at(-1)!.body.sessionId).toBe(server.beats[0]!.body.sessionId)
+    other.close()
   })
 
   test('and where it refuses it at once, too', async () => {

@@ -41,6 +41,21 @@ describe('IdleDetector', () => {
     expect(remove.mock.calls.map(([name, listener]) => [name, listener])).toEqual(add.mock.calls.map(([name, listener]) => [name, listener]))
   })
 
+  test('tells of input once a second, however often it comes, and of every kind of it', () => {
+    const onInput = vi.fn()
+    vi.setSystemTime(Date.now() + 5000)
+    const detector = new IdleDetector(undefined, undefined, { onInput })
+    for (const name of ['pointerdown', 'pointermove', 'keydown', 'wheel', 'touchstart']) {
+      onInput.mockClear()
+      for (let i = 0; i < 300; i++) {
+        vi.setSystemTime(Date.now() + 10)
+        document.dispatchEvent(new Event(name))
+      }
+      expect(onInput.mock.calls.length, name).toBe(3)
+    }
+    detector.stop()
+  })
+
   test('a limit may change on the way', async () => {
     const idle = vi.fn()
     const detector = new IdleDetector(idle)

@@ -19,4 +19,14 @@ for i = 1, #notes do
   local fields = notes[i][2]
   told[i] = fields[5] == 'u' and redis.call('HGET', TOLD, fields[6]) or ''
 end
-return {'notes', notes, told, redis.call('ZRANGE', TOUCHED, 0, ARGV[6] - 1, 'WITHSCORES')}
+
+-- While people may yet come back no room is said to be vacant, so that there is no use in looking at those that are empty here, over and over: those in which somebody is are not to wait for them.
+local most = tonumber(ARGV[6])
+if (tonumber(redis.call('HGET', META, 'held')) or 0) <= MS then
+  return {'notes', notes, told, redis.call('ZRANGE', TOUCHED, 0, most - 1, 'WITHSCORES')}
+end
+local all, some = redis.call('ZRANGE', TOUCHED, 0, 20 * most - 1, 'WITHSCORES'), {}
+for i = 1, #all, 2 do
+  if #some < 2 * most and redis.call('ZSCORE', ROOMS, 'r' .. string.sub(all[i], 2)) then some[#some + 1], some[#some + 2] = all[i], all[i + 1] end
+end
+return {'notes', notes, told, some}

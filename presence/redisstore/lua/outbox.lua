@@ -1,6 +1,6 @@
 -- outbox: where webhooks are configured, what scripts keep for somebody outside: see outbox.go. After prelude.lua; begins with local OUTBOX, how many notes
 -- a partition keeps.
---   outbox         stream: notes that are not done with. Of a user: v, c, u, and the fields that his status is made of; of a room: v, c, r, o (1 occupied, 0 vacant)
+--   outbox         stream: notes that are not done with. Of a user: v, c, u, the fields that his status is made of, and closed where he is hidden by a loss; of a room: v, c, r, o (1 occupied, 0 vacant)
 --   outbox:state   hash: by, number and until of the tenure; dead, the number of notes that were given up
 --   outbox:told    hash: what was told last of each user, but for those who are offline
 --   outbox:due     sorted set: users by when what they chose expires, ms
@@ -44,8 +44,9 @@ local function note_user(version, cause, user)
       if chosen[1] ~= '' then ends = tonumber(chosen[2]) or 0 end
     end
   end
-  local hides = redis.call('HGET', PREFIX .. 's:' .. user, 'hide:other')
-  if hides then fields[#fields + 1], fields[#fields + 2] = 'hide:other', hides end
+  local set = redis.call('HMGET', PREFIX .. 's:' .. user, 'hide:other', 'sure')
+  if set[1] then fields[#fields + 1], fields[#fields + 2] = 'hide:other', set[1] end
+  if closed > (tonumber(set[2]) or 0) then fields[#fields + 1], fields[#fields + 2] = 'closed', int(closed) end
   put(fields)
   if ends > MS then
     redis.call('ZADD', DUE, int(ends), user)
@@ -58,7 +59,7 @@ end
 note = function(version, cause, user, facts)
   for i = 1, #facts do
     local kind = string.sub(facts[i], 1, 2)
-    if kind == 's:' or kind == 't:' or kind == 'c=' or string.sub(facts[i], 1, 11) == 'hide:other=' then
+    if kind == 's:' or kind == 't:' or kind == 'c=' or string.sub(facts[i], 1, 11) == 'hide:other=' or string.sub(facts[i], 1, 5) == 'sure=' then
       return note_user(version, cause, user)
     end
   end

@@ -53,6 +53,9 @@ local function next_version()
   return int(ver)
 end
 
+-- Where webhooks are configured, outbox.lua says how changes are noted for them, and rooms touched. Else nothing is.
+local note, touch
+
 -- The store has lost data or time: numbers begin anew, and no silence counts until held (ms). Where the clock was lost too, past is the epoch that
 -- was heard of last, and heard the greatest version: both only grow.
 local function begin_epoch(held, past, heard)
@@ -63,6 +66,10 @@ local function begin_epoch(held, past, heard)
     ver = math.max(ver + 1, US)
     closed = ver
     redis.call('HSET', META, 'ver', int(ver), 'closed', int(closed))
+    if touch then
+      local rooms = redis.call('ZRANGEBYLEX', ROOMS, '[r', '(s')
+      for i = 1, #rooms do touch(string.sub(rooms[i], 2), int(ver)) end
+    end
     redis.call('DEL', ROOMS) -- in which nobody is to be seen any more
   end
 end
@@ -74,9 +81,6 @@ local function announce(kind, version, what)
   redis.call('HSET', META, 'seq', int(seq), 'ver', int(ver))
   redis.call('PUBLISH', LANE, table.concat({'1', kind, int(epoch), int(seq), version, what}, '\n'))
 end
-
--- Where webhooks are configured, outbox.lua says how changes are noted for them, and rooms touched. Else nothing is.
-local note, touch
 
 -- Announces a change together with making it. keys are those of the user's that it has written: each tells in v the version of its last
 -- change, by which amend knows that nothing has come between.
