@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -153,6 +154,9 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening) error
 // begin has a stream watch what it was opened for, and finds out what has changed since its reader was here last.
 func (s *Server) begin(ctx context.Context, v *viewing, o opening, b *beginning) error {
 	s.listenFirst(ctx)
+	if b.resumed {
+		defer v.comesBack(b.since)()
+	}
 	err := v.watchUsers(ctx, o.users, func(e *presence.Entry) {
 		b.resumed = b.resumed && e.Record.Head.Epoch < int64(b.since) // else the store has lost data since
 	})
@@ -201,9 +205,10 @@ type beginning struct {
 
 // snapshot tells how things stand. A resumed stream to which nothing has happened needs none.
 func (b *beginning) snapshot(v *viewing, news []sse.News, cursor string) []sse.Event {
+	defer v.hasBegun()
 	var shows snapshotContent
 	for _, n := range news {
-		if n.Frame != nil && (!b.resumed || b.news(v, n)) {
+		if n.Frame != nil && (!b.resumed || b.news(v, n)) && !b.roomTells(v, n) {
 			shows.add(n.Key, n.Frame)
 		}
 	}
@@ -231,6 +236,12 @@ func (b *beginning) news(v *viewing, n sse.News) bool {
 	}
 	first := v.first(n.Key.ID)
 	return first.version > b.since || first.frame != n.Frame
+}
+
+// roomTells reports whether a room that is told whole brings what a stream that came back could show of a user.
+func (b *beginning) roomTells(v *viewing, n sse.News) bool {
+	return n.Key.Kind == kindUser && v.wants.room &&
+		slices.ContainsFunc(v.missedIn(n.Key.ID, n.Frame), func(room string) bool { return !b.resumed || b.rooms[room] })
 }
 
 func (s *Server) hello(r *http.Request, o opening, resumed bool) sse.Event {

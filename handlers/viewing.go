@@ -26,6 +26,16 @@ type viewing struct {
 	names []string             // of users; replaced, never changed, so that it can be read on
 	rooms map[string]*roomView // asked for; what they point to is guarded by their rooms
 	held  map[string]int       // users by how many reasons there are to show them: that they were asked for, and each room where they are seen
+
+	// Until a stream that comes back has begun: from when on it missed things, and the members of rooms who have changed since. 0: it has begun, or begins anew.
+	since  presence.Version
+	missed map[string]missed
+}
+
+// missed is a member of rooms as he is now, whom the reader has last seen otherwise.
+type missed struct {
+	frame *sse.Frame
+	rooms []string
 }
 
 // wants are the kinds of events that a stream is to tell.
@@ -95,17 +105,58 @@ func (v *viewing) attach(e *presence.Entry) *sse.Frame {
 	return v.feed.attach(v.stream, e)
 }
 
-// hold shows a member of a room, whom the room's event has brought.
-func (v *viewing) hold(e *presence.Entry, frame *sse.Frame) {
+// hold shows a member of a room, whom the room's event has brought. A reader who comes back is not told of a room where nobody came or went, and so
+// hears by himself of a member who has changed meanwhile.
+func (v *viewing) hold(e *presence.Entry, room string, frame *sse.Frame) {
 	if !v.wants.presence {
 		return
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	user := e.Record.User
-	if v.held[user]++; v.held[user] == 1 {
-		v.feed.hub.WatchSent(v.stream, userKey(user), variantOf(e.Record, v.reader), frame)
+	user, variant := e.Record.User, variantOf(e.Record, v.reader)
+	v.held[user]++
+	switch first := v.held[user] == 1; {
+	case v.since != 0 && e.Record.ViewFor(v.reader, e.Moment()).Version > v.since:
+		m := v.missed[user]
+		m.rooms = append(m.rooms, room)
+		if first {
+			m.frame = frame
+			v.feed.hub.Watch(v.stream, userKey(user), variant)
+			v.stream.Offer(userKey(user), variant, frame)
+		}
+		v.missed[user] = m
+	case first:
+		v.feed.hub.WatchSent(v.stream, userKey(user), variant, frame)
 	}
+}
+
+// comesBack has the stream find out whom its reader has missed since a moment, until it has begun.
+func (v *viewing) comesBack(since presence.Version) (begun func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.since, v.missed = since, map[string]missed{}
+	return func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.since = 0
+	}
+}
+
+// hasBegun lets go of what only the beginning needs.
+func (v *viewing) hasBegun() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.missed = nil
+}
+
+// missedIn are the rooms that bring a user with a frame to one who comes back, where they are told whole.
+func (v *viewing) missedIn(user string, frame *sse.Frame) []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if m := v.missed[user]; m.frame == frame {
+		return m.rooms
+	}
+	return nil
 }
 
 // release ends one reason to show a user.
