@@ -7,9 +7,9 @@ SHELL       := /bin/bash
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME ?= 10s
-# Packages tested side by side. More than the cores would let real servers and
-# real deadlines starve each other.
-P ?= 2
+# Packages tested side by side. Each has parallel tests of its own, and more would
+# let real servers and real deadlines starve each other on two cores.
+P ?= 1
 
 # Modules beside the product's own, such as linters: ./... does not reach them.
 MODULES := $(patsubst %/go.mod,%,$(wildcard internal/*/go.mod e2e/go.mod bench/go.mod))
@@ -42,7 +42,7 @@ run: ## run from source in development mode
 	go run .
 
 .PHONY: test
-test: setup vet contract test-go test-modules faults test-clients ## install what is missing, then run every check and test
+test: setup vet contract test-go test-counts test-modules faults test-clients ## install what is missing, then run every check and test
 
 .PHONY: vet
 vet:
@@ -57,6 +57,10 @@ contract: ## lint openapi.yaml and see that api/ is generated from it
 .PHONY: test-go
 test-go: setup ## run the Go tests with the race detector
 	go test -race -timeout 20m -p $(P) ./...
+
+.PHONY: test-counts
+test-counts: setup ## count allocations, bytes and store commands, which the race detector would add to
+	go test -timeout 5m -run 'Counted' ./sse ./handlers ./presence/redisstore
 
 .PHONY: test-modules
 test-modules: setup
@@ -90,6 +94,13 @@ fuzz: ## run every fuzz target for FUZZTIME (10s) each
 .PHONY: bench
 bench: ## run the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
+
+# Figures of docs/performance.md and docs/scaling.md, on a machine where nothing else runs: some ten minutes.
+.PHONY: bench-page
+bench-page: setup ## measure everything beside others, and write docs/performance.md and docs/scaling.md anew
+	go build -o dist/bench ./bench
+	dist/bench all -length 1500ms -soak 20s
+	dist/bench page
 
 # How often each fault is run, and for how long random ones are. The whole of it takes hours.
 REPEATS ?= 20

@@ -67,6 +67,7 @@ func newLogger(c config, w io.Writer) *slog.Logger {
 
 // serve runs one instance until ctx ends or something fails. Then the streams are moved, requests under way may end, and the store goes last.
 func serve(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) error {
+	defer limitGarbage()()
 	panics := presence.NewPanics(log)
 	store, err := openStore(ctx, c, panics, log)
 	if err != nil {
@@ -111,6 +112,10 @@ func serve(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) er
 			store.advise(life)
 			return nil
 		})
+	})
+	g.Go(func() error {
+		returnMemory(life)
+		return nil
 	})
 	g.Go(func() error {
 		<-ctx.Done()

@@ -4,13 +4,17 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
 
 	"github.com/presently/presently/api"
+	"github.com/presently/presently/presence"
+	"github.com/presently/presently/sse"
 )
 
 // slowRequest is what the log takes for worth telling: the store is given up after 1.5 s, and answers in a few ms.
@@ -21,12 +25,14 @@ const slowRequest = time.Second
 type exchange struct {
 	http.ResponseWriter
 	id     string
+	began  time.Time
 	user   string // whose token it is, once that is known
 	status int    // 0: nothing was answered
 	bytes  int64
 	fault  error // ours, for the log alone
 	code   api.ProblemCode
 	ended  string // why a stream ended
+	lasts  bool   // a stream that may outlive its handler
 }
 
 // Unwrap lets http.ResponseController reach what is beneath.
@@ -52,7 +58,9 @@ func (x *exchange) Write(p []byte) (int, error) {
 func (x *exchange) Status() int { return x.status }
 
 // isStream tells what lasts from what is answered.
-func (x *exchange) isStream() bool { return x.Header().Get("Content-Type") == "text/event-stream" }
+func (x *exchange) isStream() bool {
+	return x.lasts || x.Header().Get("Content-Type") == "text/event-stream"
+}
 
 // exchangeOf is the exchange of a request; of one that has not come through [Server.identify], as in tests, one that nobody looks at.
 func exchangeOf(ctx context.Context) *exchange {
@@ -68,26 +76,51 @@ func (s *Server) identify(next http.Handler) http.Handler {
 		x := &exchange{ResponseWriter: w, id: randomID()}
 		w.Header().Set("X-Request-Id", x.id)
 		r = r.WithContext(context.WithValue(r.Context(), keyExchange, x))
-		began := time.Now()
+		x.began = time.Now()
 		defer func() { // also where the answer is broken off by a panic
-			took := time.Since(began)
-			route := chi.RouteContext(r.Context()).RoutePattern()
-			s.metrics.answered(r.Method, route, x, took)
-			s.logExchange(r, route, x, took)
+			if !x.lasts {
+				s.tell(subjectOf(r), x)
+			}
 		}()
 		next.ServeHTTP(x, r)
 	})
 }
 
-// logExchange writes the one line of a request: faults of ours always, what was slow for info, all else for debug. Whose request it was, and of whom, is for
-// debug alone: presence is personal, and logs are kept. The query is for nobody, it may have a ticket.
-func (s *Server) logExchange(r *http.Request, route string, x *exchange, took time.Duration) {
-	level := x.level(took)
-	if !s.log.Enabled(r.Context(), level) {
+// subject is what a request asks for, without anything that is as long as the request.
+type subject struct{ method, route, path string }
+
+func subjectOf(r *http.Request) subject {
+	return subject{r.Method, chi.RouteContext(r.Context()).RoutePattern(), r.URL.EscapedPath()}
+}
+
+// tellLater has nothing be told of a stream when its handler returns, but when what it returns is called. That keeps nothing of the request, and not the
+// server's buffers beneath it: ten thousand streams may wait at a time.
+func (s *Server) tellLater(r *http.Request, user string) (tell func(err error, bytes int64, ended string)) {
+	x := exchangeOf(r.Context())
+	x.lasts = true
+	of := subjectOf(r)
+	of.method, of.path = strings.Clone(of.method), strings.Clone(of.path)
+	later := exchange{id: x.id, began: x.began, user: user, status: http.StatusOK, lasts: true}
+	return func(err error, bytes int64, ended string) {
+		if bug, ok := errors.AsType[*sse.PanicError](err); ok {
+			s.panics.Caught(context.Background(), presence.PanicInStream, bug.Value, "requestId", later.id, "in", string(bug.Stack))
+		}
+		later.bytes, later.ended = bytes, ended
+		s.tell(of, &later)
+	}
+}
+
+// tell counts a request that is over, and writes its one line: faults of ours always, what was slow for info, all else for debug. Whose request it was, and
+// of whom, is for debug alone: presence is personal, and logs are kept. The query is for nobody, it may have a ticket.
+func (s *Server) tell(of subject, x *exchange) {
+	took := time.Since(x.began)
+	s.metrics.answered(of.method, of.route, x, took)
+	ctx, level := context.Background(), x.level(took)
+	if !s.log.Enabled(ctx, level) {
 		return
 	}
 	attrs := []slog.Attr{
-		slog.String("requestId", x.id), slog.String("method", r.Method), slog.String("route", route), slog.Int("status", x.status),
+		slog.String("requestId", x.id), slog.String("method", of.method), slog.String("route", of.route), slog.Int("status", x.status),
 		slog.Float64("ms", float64(took.Microseconds())/1000), slog.Int64("bytes", x.bytes),
 	}
 	if x.fault != nil {
@@ -96,10 +129,10 @@ func (s *Server) logExchange(r *http.Request, route string, x *exchange, took ti
 	if x.ended != "" {
 		attrs = append(attrs, slog.String("ended", x.ended))
 	}
-	if s.log.Enabled(r.Context(), slog.LevelDebug) {
-		attrs = append(attrs, slog.String("path", r.URL.EscapedPath()), slog.String("user", x.user))
+	if s.log.Enabled(ctx, slog.LevelDebug) {
+		attrs = append(attrs, slog.String("path", of.path), slog.String("user", x.user))
 	}
-	s.log.LogAttrs(r.Context(), level, "request", attrs...)
+	s.log.LogAttrs(ctx, level, "request", attrs...)
 }
 
 func (x *exchange) level(took time.Duration) slog.Level {

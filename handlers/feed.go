@@ -46,9 +46,12 @@ type shown struct {
 	standing standing         // in the room whose copy it is
 	related  presence.Version // of the relations by which the streams watch
 	frames   [presence.Classes]*sse.Frame
-	revs     [presence.Classes]presence.Version
+	stamps   [presence.Classes]stamp
 	apart    map[string]uint64 // digests of what viewers who stand apart were offered last
 }
+
+// stamp tells two frames of one class apart without encoding either: what a view says goes by its version, but for the bucket, which goes by the moment.
+type stamp struct{ version, moment, rev presence.Version }
 
 func (m *shown) noteApart(viewer string, frame *sse.Frame) {
 	if m.apart == nil {
@@ -172,12 +175,11 @@ func (f *feed) frameFor(e *presence.Entry, viewer string) *sse.Frame {
 func (m *shown) frame(e *presence.Entry, class presence.Class, least presence.Version) *sse.Frame {
 	view := e.Record.View(class, e.Moment())
 	rev := max(revOf(e, view), least)
-	frame := frameOf(view, rev, e.Now)
-	if last := m.frames[class]; last != nil && m.revs[class] == rev && last.Digest == frame.Digest {
-		return last
+	now := stamp{view.Version, e.Moment(), rev}
+	if m.frames[class] == nil || m.stamps[class] != now {
+		m.frames[class], m.stamps[class] = frameOf(view, rev, e.Now), now
 	}
-	m.frames[class], m.revs[class] = frame, rev
-	return frame
+	return m.frames[class]
 }
 
 // revOf is the rev of a view: the last beacon, or what it shows if that is newer. The lane's clock would tell that something has happened that

@@ -172,7 +172,8 @@ func (f *follower) apply(ctx context.Context, list watchList) error {
 // add shows what is new in a list. Where not all of that can be done now, it shows what can.
 func (f *follower) add(ctx context.Context, list watchList) error {
 	users, rooms := without(list.users, f.list.users), without(list.rooms, f.list.rooms)
-	err := f.v.watchUsers(ctx, users, func(*presence.Entry) {})
+	firsts := map[string]*sse.Frame{}
+	err := f.v.watchUsers(ctx, users, func(e *presence.Entry, first *sse.Frame) { firsts[e.Record.User] = first })
 	if err != nil {
 		return err
 	}
@@ -184,7 +185,7 @@ func (f *follower) add(ctx context.Context, list watchList) error {
 		}
 	}
 	if keys := keysOf(users, rooms[:shown]); len(keys) > 0 {
-		f.v.stream.Resnapshot(keys, f.added)
+		f.v.stream.Resnapshot(keys, func(news []sse.News, cursor string) []sse.Event { return added(firsts, news, cursor) })
 	}
 	return err
 }
@@ -200,12 +201,12 @@ func keysOf(users, rooms []string) []sse.Key {
 	return keys
 }
 
-// added is the snapshot of what was added to the list.
-func (f *follower) added(news []sse.News, cursor string) []sse.Event {
+// added is the snapshot of what was added to a list.
+func added(firsts map[string]*sse.Frame, news []sse.News, cursor string) []sse.Event {
 	var shows snapshotContent
 	for _, n := range news {
 		if n.Frame == nil && n.Key.Kind == kindUser {
-			n.Frame = f.v.first(n.Key.ID).frame // he was shown already, in a room
+			n.Frame = firsts[n.Key.ID] // he was shown already, in a room
 		}
 		if n.Frame != nil {
 			shows.add(n.Key, n.Frame)

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -36,6 +37,7 @@ type keySet struct {
 	accepted []string // algorithms; empty: what each key is made for
 	client   *http.Client
 	ask      chan struct{} // a token: fetch now
+	versions atomic.Uint64 // how often the keys have become others
 
 	mu      sync.Mutex               // guards what follows
 	keys    map[string][]providedKey // by kid; nil: none were fetched yet
@@ -130,6 +132,9 @@ func (s *keySet) refresh(ctx context.Context) (changed bool, unfit []string, err
 	}
 	changed = !bytes.Equal(text, s.text)
 	s.keys, s.text = keys, text
+	if changed {
+		s.versions.Add(1)
+	}
 	return changed, unfit, nil
 }
 
@@ -238,6 +243,14 @@ func (s *keySet) unknown() error {
 		return keyNotYet(keysApart)
 	}
 	return badToken(`its "kid" names no key of the issuer`)
+}
+
+// version changes with the keys.
+func (s *keySet) version() uint64 {
+	if s == nil {
+		return 0
+	}
+	return s.versions.Load()
 }
 
 // fetched reports whether there are keys.

@@ -151,6 +151,7 @@ func TestTheWayFromAChangeToTheStreamIsMeasured(t *testing.T) {
 		s.presence()
 		w.choose("ada", `{"status":"dnd"}`)
 		s.presence()
+		synctest.Wait() // a reader has an event before its write is counted
 		got := w.metrics()
 		const name = "presently_stream_latency_seconds"
 		if got[name+"_count"] != 2 || got[name+"_sum"] != .25 || got[name+`_bucket{le="0.001"}`] != 1 {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/presently/presently/presence"
 )
@@ -18,6 +19,10 @@ const placePurpose = "place"
 type place struct {
 	sealer *sealer
 	about  string // a digest of the viewer and his watch list
+
+	mu   sync.Mutex // guards what follows: all events between two beacons have one id
+	at   presence.Version
+	last string
 }
 
 // newPlace makes the ids of a stream. It has the sealer get its key now, because an id cannot fail later.
@@ -40,8 +45,13 @@ func (p *place) id(at presence.Version) string {
 	if at == 0 {
 		return "" // no beacon yet: nothing can be promised
 	}
-	id, _ := p.sealer.seal(context.Background(), placePurpose, strconv.FormatInt(int64(at), 36), p.about) // the key is there
-	return id
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.at != at {
+		p.at = at
+		p.last, _ = p.sealer.seal(context.Background(), placePurpose, strconv.FormatInt(int64(at), 36), p.about) // the key is there
+	}
+	return p.last
 }
 
 // read tells the moment that an id stands for; ok is false where it is none of this stream's.

@@ -52,6 +52,7 @@ type Server struct {
 	board    *presence.Board
 	feed     *feed
 	hub      *sse.Hub
+	pool     *sse.Pool
 	streams  streamCount
 	limits   *limits // nil: none
 	metrics  *metrics
@@ -69,7 +70,7 @@ var _ api.ServerInterface = (*Server)(nil)
 
 // New makes a server. Streams live only while Run runs.
 func New(opts Options) *Server {
-	s := &Server{opts: opts, tracker: opts.Tracker, hub: sse.NewHub(kinds), panics: opts.Panics, log: opts.Log, leaving: make(chan struct{})}
+	s := &Server{opts: opts, tracker: opts.Tracker, hub: sse.NewHub(kinds), pool: sse.NewPool(), panics: opts.Panics, log: opts.Log, leaving: make(chan struct{})}
 	if s.panics == nil {
 		s.panics = presence.NewPanics(opts.Log)
 	}
@@ -108,6 +109,10 @@ func (s *Server) Run(ctx context.Context) error {
 	heard := s.metrics.hearing(s.board, s.panics, s.tracker.Lanes())
 	keep(presence.PanicInStore, func() error { return s.tracker.Run(ctx, heard) })
 	keep(presence.PanicInTask, func() error { return s.board.Run(ctx) })
+	g.Go(func() error { // which keeps what panics in a stream to that stream
+		s.pool.Run(ctx)
+		return nil
+	})
 	keep(presence.PanicInTask, func() error {
 		s.reportStreams(ctx)
 		return nil

@@ -47,9 +47,8 @@ func (s *Server) OpenStream(w http.ResponseWriter, r *http.Request, params api.O
 		s.fail(w, r, &failure{code: api.ProblemCodeTooManyStreams, detail: "Close a stream first; those that are open stay.", after: closeFirst})
 		return
 	}
-	defer leave()
 	sse.LimitBuffer(r.Context())
-	if err := s.stream(w, r, o); err != nil {
+	if err := s.stream(w, r, o, leave); err != nil {
 		s.fail(w, r, err)
 	}
 }
@@ -104,9 +103,19 @@ func lastEventID(p api.OpenStreamParams) string {
 	return ""
 }
 
-// stream writes a stream until it ends. It returns an error only where nothing has been written yet.
-func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening) error {
+// stream writes a stream, perhaps beyond its return. It returns an error only where nothing has been written. When the stream has ended, it calls
+// leave.
+func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening, leave func()) error {
+	var atEnd cleanup
+	handedOn := false
+	defer func() {
+		if !handedOn {
+			atEnd.run()
+		}
+	}()
+	atEnd.add(leave)
 	v, begin := newViewing(s.feed, s.board, o.user, o.wants), beginning{resumed: true}
+	atEnd.add(v.end)
 	where, err := s.newPlace(r.Context(), o.user, o.watchList)
 	if err != nil {
 		return err
@@ -128,37 +137,51 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening) error
 			return append(events, begin.snapshot(v, news, cursor)...)
 		},
 	})
-	defer v.end()
-	defer v.stream.Close()
+	atEnd.add(v.stream.Close)
 	if err := s.begin(r.Context(), v, o, &begin); err != nil {
 		return err
 	}
-	sink, err := sse.Start(w, r)
-	if err != nil {
-		return nil //nolint:nilerr // the client has gone
-	}
 	end := s.endInTime(v.stream, o.expires)
-	defer end.stop()
+	atEnd.add(end.stop)
 	if o.subscription != "" {
-		defer s.follow(r.Context(), v, o, end)()
+		atEnd.add(s.follow(context.WithValue(context.Background(), keyExchange, &exchange{id: requestID(r.Context())}), v, o, end))
 	} else {
-		defer s.revoked.hold(o.user, o.issued, func() { v.stream.End(reconnect(api.ReconnectReasonTokenExpired, 0)) })()
+		atEnd.add(s.revoked.hold(o.user, o.issued, func() { v.stream.End(reconnect(api.ReconnectReasonTokenExpired, 0)) }))
 	}
 	s.metrics.opens(o.lastID, begin.resumed)
-	err = v.stream.Run(r.Context(), sink)
-	x := exchangeOf(r.Context())
-	x.user, x.ended = o.user, s.metrics.closes(v.stream, err)
+	tell := s.tellLater(r, o.user)
+	handedOn = true
+	s.pool.Serve(v.stream, w, r, func(err error) {
+		s.feed.isolate(v.stream, func() {
+			defer atEnd.run()
+			tell(err, v.stream.Written(), s.metrics.closes(v.stream, err))
+		})
+	})
 	return nil
+}
+
+// cleanup is what remains to be done when a stream has ended, the last that was added first. A stream outlives its handler, so defer will not do.
+type cleanup []func()
+
+func (c *cleanup) add(f func()) { *c = append(*c, f) }
+
+func (c cleanup) run() {
+	for _, f := range slices.Backward(c) {
+		f()
+	}
 }
 
 // begin has a stream watch what it was opened for, and finds out what has changed since its reader was here last.
 func (s *Server) begin(ctx context.Context, v *viewing, o opening, b *beginning) error {
 	s.listenFirst(ctx)
 	if b.resumed {
-		defer v.comesBack(b.since)()
+		b.back = v.comesBack(b.since)
+		defer v.begun()
 	}
-	err := v.watchUsers(ctx, o.users, func(e *presence.Entry) {
-		b.resumed = b.resumed && e.Record.Head.Epoch < int64(b.since) // else the store has lost data since
+	err := v.watchUsers(ctx, o.users, func(e *presence.Entry, first *sse.Frame) {
+		if b.resumed = b.resumed && e.Record.Head.Epoch < int64(b.since); b.resumed { // else the store has lost data since
+			b.note(e.Record.User, view{e.Record.ViewFor(v.reader, e.Moment()).Version, first})
+		}
 	})
 	if err == nil {
 		err = v.watchRooms(ctx, o.rooms)
@@ -200,12 +223,20 @@ const firstBeacons = time.Second
 type beginning struct {
 	resumed bool
 	since   presence.Version
+	firsts  map[string]view // how the users were who were asked for, where the stream resumes
 	rooms   map[string]bool // that have changed since
+	back    *comeback       // or nil
+}
+
+func (b *beginning) note(user string, first view) {
+	if b.firsts == nil {
+		b.firsts = map[string]view{}
+	}
+	b.firsts[user] = first
 }
 
 // snapshot tells how things stand. A resumed stream to which nothing has happened needs none.
 func (b *beginning) snapshot(v *viewing, news []sse.News, cursor string) []sse.Event {
-	defer v.hasBegun()
 	var shows snapshotContent
 	for _, n := range news {
 		if n.Frame != nil && (!b.resumed || b.news(v, n)) && !b.roomTells(v, n) {
@@ -234,14 +265,17 @@ func (b *beginning) news(v *viewing, n sse.News) bool {
 	case kindTyping: // what he saw then ends by itself, unless that was just now
 		return string(n.Frame.Data) != "[]" || v.board.Newest()-b.since < presence.Version(marksLast.Microseconds())
 	}
-	first := v.first(n.Key.ID)
+	first := b.firsts[n.Key.ID]
 	return first.version > b.since || first.frame != n.Frame
 }
 
 // roomTells reports whether a room that is told whole brings what a stream that came back could show of a user.
 func (b *beginning) roomTells(v *viewing, n sse.News) bool {
-	return n.Key.Kind == kindUser && v.wants.room &&
-		slices.ContainsFunc(v.missedIn(n.Key.ID, n.Frame), func(room string) bool { return !b.resumed || b.rooms[room] })
+	if b.back == nil || n.Key.Kind != kindUser || !v.wants.room {
+		return false
+	}
+	m := b.back.missed[n.Key.ID]
+	return n.Frame == m.frame && slices.ContainsFunc(m.rooms, func(room string) bool { return !b.resumed || b.rooms[room] })
 }
 
 func (s *Server) hello(r *http.Request, o opening, resumed bool) sse.Event {
@@ -260,52 +294,71 @@ func retryDelay() time.Duration { return 2*time.Second + rand.N(3*time.Second) }
 
 // endInTime sees to it that a stream ends before its token does, and not later than its age allows.
 func (s *Server) endInTime(stream *sse.Stream, tokenEnds time.Time) *ending {
-	e := &ending{stream: stream, isolate: s.feed.isolate}
-	e.age = e.after(jitter(s.opts.StreamMaxAge, maxAgeJitter), func() { stream.End(reconnect(api.ReconnectReasonMaxAge, 0)) })
+	e := &ending{stream: stream, oldest: time.Now().Add(jitter(s.opts.StreamMaxAge, maxAgeJitter))}
+	e.timer = time.AfterFunc(time.Hour, func() { s.feed.isolate(stream, e.look) })
 	e.set(tokenEnds)
 	return e
 }
 
-// ending ends one stream.
+// ending ends one stream. One timer does for all of its reasons.
 type ending struct {
-	stream  *sse.Stream
-	isolate func(*sse.Stream, func())
-	age     *time.Timer
+	stream *sse.Stream
+	oldest time.Time
+	timer  *time.Timer
 
-	mu           sync.Mutex // guards what follows
-	expires      time.Time
-	warning, end *time.Timer
-}
-
-func (e *ending) after(d time.Duration, do func()) *time.Timer {
-	return time.AfterFunc(d, func() { e.isolate(e.stream, do) })
+	mu      sync.Mutex // guards what follows
+	expires time.Time
+	warned  bool // of that
+	stopped bool
 }
 
 // set makes the stream end with a token that ends then.
 func (e *ending) set(expires time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if expires.Equal(e.expires) {
+	if !expires.Equal(e.expires) {
+		e.expires, e.warned = expires, false
+		e.arm()
+	}
+}
+
+// arm sets the timer for what comes first. The lock is held.
+func (e *ending) arm() {
+	next := e.expires
+	if !e.warned {
+		next = next.Add(-expiryWarning)
+	}
+	if e.oldest.Before(next) {
+		next = e.oldest
+	}
+	if !e.stopped {
+		e.timer.Reset(time.Until(next))
+	}
+}
+
+// look does what is due.
+func (e *ending) look() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch now := time.Now(); {
+	case !now.Before(e.oldest):
+		e.stream.End(reconnect(api.ReconnectReasonMaxAge, 0))
 		return
+	case !now.Before(e.expires):
+		e.stream.End(reconnect(api.ReconnectReasonTokenExpired, 0))
+		return
+	case !e.warned && !now.Before(e.expires.Add(-expiryWarning)):
+		e.warned = true
+		e.stream.Send(sse.Event{Name: "tokenExpiring", Data: encode(api.TokenExpiringEvent{ExpiresAt: formatTime(e.expires)})})
 	}
-	if e.end != nil {
-		e.warning.Stop()
-		e.end.Stop()
-	}
-	e.expires = expires
-	left := time.Until(expires)
-	e.warning = e.after(max(0, left-expiryWarning), func() {
-		e.stream.Send(sse.Event{Name: "tokenExpiring", Data: encode(api.TokenExpiringEvent{ExpiresAt: formatTime(expires)})})
-	})
-	e.end = e.after(left, func() { e.stream.End(reconnect(api.ReconnectReasonTokenExpired, 0)) })
+	e.arm()
 }
 
 func (e *ending) stop() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.age.Stop()
-	e.warning.Stop()
-	e.end.Stop()
+	e.stopped = true
+	e.timer.Stop()
 }
 
 // reconnect is the last event of a stream that we end ourselves.

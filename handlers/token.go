@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -103,6 +104,7 @@ type TokenConfig struct {
 	Issuer     string             // empty: any
 	Audience   string             // empty: any
 	Leeway     time.Duration      // how far the clocks of issuers may be off
+	Forgetful  bool               // check each token anew, each time; for measuring what that costs
 }
 
 // TokenConfigError is something wrong with one field of a TokenConfig.
@@ -121,6 +123,9 @@ type Verifier struct {
 	issuer   string
 	audience string
 	leeway   time.Duration
+
+	forgetful bool
+	memory    tokenMemory
 }
 
 type tokenMethod struct {
@@ -130,7 +135,7 @@ type tokenMethod struct {
 
 // NewVerifier makes a verifier. The error joins one *TokenConfigError for everything that is wrong.
 func NewVerifier(c TokenConfig) (*Verifier, error) {
-	v := &Verifier{methods: map[string]tokenMethod{}, issuer: c.Issuer, audience: c.Audience, leeway: c.Leeway}
+	v := &Verifier{methods: map[string]tokenMethod{}, issuer: c.Issuer, audience: c.Audience, leeway: c.Leeway, forgetful: c.Forgetful}
 	var wrong []error
 	problem := func(field, format string, args ...any) {
 		wrong = append(wrong, &TokenConfigError{field, fmt.Sprintf(format, args...)})
@@ -353,6 +358,21 @@ func credentials(r *http.Request) (raw string, fromCookie bool, err error) {
 func (v *Verifier) Verify(raw string) (Identity, error) { return v.verify(context.Background(), raw) }
 
 func (v *Verifier) verify(ctx context.Context, raw string) (Identity, error) {
+	if v.forgetful || len(raw) > maxToken {
+		return v.verifyAnew(ctx, raw)
+	}
+	of, keys := tokenDigest(sha256.Sum256([]byte(raw))), v.provided.version()
+	if id, known := v.memory.find(of, keys, time.Now()); known {
+		return id, nil
+	}
+	id, err := v.verifyAnew(ctx, raw)
+	if err == nil {
+		v.memory.add(of, id, keys) // as of before the keys were looked at: if they have changed since, it is looked at again
+	}
+	return id, err
+}
+
+func (v *Verifier) verifyAnew(ctx context.Context, raw string) (Identity, error) {
 	payload, err := v.signed(ctx, raw)
 	if err != nil {
 		return Identity{}, err

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -21,13 +22,17 @@ type viewing struct {
 	wants  wants
 	place  atomic.Pointer[place] // of its present watch list
 
+	// Ten thousand of these wait at a time: lists are as long as they need to be, and maps are nil until there is a room.
 	mu    sync.Mutex           // guards what follows; taken within a lane's and a room's lock
-	users map[string]view      // asked for, and how each was at first
-	names []string             // of users; replaced, never changed, so that it can be read on
+	users []string             // asked for, sorted
+	lanes []int                // of users; replaced, never changed, so that it can be read on
 	rooms map[string]*roomView // asked for; what they point to is guarded by their rooms
-	held  map[string]int       // users by how many reasons there are to show them: that they were asked for, and each room where they are seen
+	seen  map[string]int       // members by the number of rooms where they are shown
+	back  *comeback            // nil: it has begun, or begins anew
+}
 
-	// Until a stream that comes back has begun: from when on it missed things, and the members of rooms who have changed since. 0: it has begun, or begins anew.
+// comeback is what a stream finds out that comes back, while it begins: which members of rooms have changed since its reader was here.
+type comeback struct {
 	since  presence.Version
 	missed map[string]missed
 }
@@ -59,41 +64,30 @@ type view struct {
 }
 
 func newViewing(f *feed, b *presence.Board, reader string, w wants) *viewing {
-	return &viewing{
-		feed: f, board: b, reader: reader, wants: w,
-		users: map[string]view{}, rooms: map[string]*roomView{}, held: map[string]int{},
-	}
+	return &viewing{feed: f, board: b, reader: reader, wants: w}
 }
 
-// watchUsers shows more users. seen hears of each as he is now.
-func (v *viewing) watchUsers(ctx context.Context, users []string, seen func(*presence.Entry)) error {
+// watchUsers shows more users. seen hears of each as he is now, and how that is told.
+func (v *viewing) watchUsers(ctx context.Context, users []string, seen func(*presence.Entry, *sse.Frame)) error {
 	if !v.wants.presence {
 		return nil
 	}
-	added := map[string]view{}
+	v.mu.Lock()
+	v.users = slices.Grow(v.users, len(users))
+	v.mu.Unlock()
+	attached := 0
 	err := v.board.Watch(ctx, users, func(e *presence.Entry) {
-		shown := e.Record.ViewFor(v.reader, e.Moment())
-		added[e.Record.User] = view{version: shown.Version, frame: v.attach(e)}
-		seen(e)
+		attached++
+		seen(e, v.attach(e))
 	})
 	if err != nil {
-		for u := range added {
-			v.release(u)
-		}
+		v.forget(slices.Values(users[:attached])) // the board tells them in their order
 		return err
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	maps.Copy(v.users, added)
-	v.names = slices.Collect(maps.Keys(v.users))
+	v.lanes = v.board.LanesOf(slices.Values(v.users))
 	return nil
-}
-
-// first is how a user was who was asked for.
-func (v *viewing) first(user string) view {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.users[user]
 }
 
 // attach shows a user from now on, beginning with the frame that it returns. It is called by the board, so that nothing falls between the
@@ -101,8 +95,32 @@ func (v *viewing) first(user string) view {
 func (v *viewing) attach(e *presence.Entry) *sse.Frame {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.held[e.Record.User]++
+	user := e.Record.User // one string for all who watch him, where the request's would keep the request's alive
+	if i, asked := slices.BinarySearch(v.users, user); !asked {
+		v.users = slices.Insert(v.users, i, user)
+	}
 	return v.feed.attach(v.stream, e)
+}
+
+// asks tells whether a user was asked for. The lock is held.
+func (v *viewing) asks(user string) bool {
+	_, asked := slices.BinarySearch(v.users, user)
+	return asked
+}
+
+// forget shows users no longer who were asked for, but for those who are seen in a room.
+func (v *viewing) forget(users iter.Seq[string]) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for u := range users {
+		if i, asked := slices.BinarySearch(v.users, u); asked {
+			v.users = slices.Delete(v.users, i, i+1)
+		}
+		if v.seen[u] == 0 {
+			v.feed.hub.Unwatch(v.stream, userKey(u))
+		}
+	}
+	v.lanes = v.board.LanesOf(slices.Values(v.users))
 }
 
 // hold shows a member of a room, whom the room's event has brought. A reader who comes back is not told of a room where nobody came or went, and so
@@ -113,77 +131,65 @@ func (v *viewing) hold(e *presence.Entry, room string, frame *sse.Frame) {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	user, variant := e.Record.User, variantOf(e.Record, v.reader)
-	v.held[user]++
-	switch first := v.held[user] == 1; {
-	case v.since != 0 && e.Record.ViewFor(v.reader, e.Moment()).Version > v.since:
-		m := v.missed[user]
+	if v.seen == nil {
+		v.seen = map[string]int{}
+	}
+	user := e.Record.User
+	v.seen[user]++
+	if v.asks(user) {
+		return
+	}
+	variant, first := variantOf(e.Record, v.reader), v.seen[user] == 1
+	switch {
+	case v.back != nil && e.Record.ViewFor(v.reader, e.Moment()).Version > v.back.since:
+		m := v.back.missed[user]
 		m.rooms = append(m.rooms, room)
 		if first {
 			m.frame = frame
 			v.feed.hub.Watch(v.stream, userKey(user), variant)
 			v.stream.Offer(userKey(user), variant, frame)
 		}
-		v.missed[user] = m
+		v.back.missed[user] = m
 	case first:
 		v.feed.hub.WatchSent(v.stream, userKey(user), variant, frame)
 	}
 }
 
 // comesBack has the stream find out whom its reader has missed since a moment, until it has begun.
-func (v *viewing) comesBack(since presence.Version) (begun func()) {
+func (v *viewing) comesBack(since presence.Version) *comeback {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.since, v.missed = since, map[string]missed{}
-	return func() {
-		v.mu.Lock()
-		defer v.mu.Unlock()
-		v.since = 0
-	}
+	v.back = &comeback{since: since, missed: map[string]missed{}}
+	return v.back
 }
 
-// hasBegun lets go of what only the beginning needs.
-func (v *viewing) hasBegun() {
+// begun says that all is watched that the stream was opened for. What is missed is known by now.
+func (v *viewing) begun() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.missed = nil
+	v.back = nil
 }
 
-// missedIn are the rooms that bring a user with a frame to one who comes back, where they are told whole.
-func (v *viewing) missedIn(user string, frame *sse.Frame) []string {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if m := v.missed[user]; m.frame == frame {
-		return m.rooms
-	}
-	return nil
-}
-
-// release ends one reason to show a user.
+// release shows a member no longer in one of the rooms where he was seen.
 func (v *viewing) release(user string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.held[user]--; v.held[user] <= 0 {
-		delete(v.held, user)
+	if v.seen[user] > 1 {
+		v.seen[user]--
+		return
+	}
+	delete(v.seen, user)
+	if !v.asks(user) {
 		v.feed.hub.Unwatch(v.stream, userKey(user))
 	}
 }
 
 // unwatchUsers shows users no longer, but for those who are seen in a room.
 func (v *viewing) unwatchUsers(users []string) {
-	if !v.wants.presence {
-		return
+	if v.wants.presence {
+		v.forget(slices.Values(users))
+		v.board.Unwatch(users)
 	}
-	v.mu.Lock()
-	for _, u := range users {
-		delete(v.users, u)
-	}
-	v.names = slices.Collect(maps.Keys(v.users))
-	v.mu.Unlock()
-	for _, u := range users {
-		v.release(u)
-	}
-	v.board.Unwatch(users)
 }
 
 // watchRooms shows more rooms.
@@ -192,8 +198,11 @@ func (v *viewing) watchRooms(ctx context.Context, rooms []string) error {
 		err := v.board.WatchRoom(ctx, room, v.reader, func(g *presence.Gathering) {
 			rv := v.feed.attachRoom(v, g)
 			v.mu.Lock()
+			defer v.mu.Unlock()
+			if v.rooms == nil {
+				v.rooms = map[string]*roomView{}
+			}
 			v.rooms[room] = rv
-			v.mu.Unlock()
 		})
 		if err != nil {
 			return err
@@ -224,9 +233,9 @@ func (v *viewing) room(name string) *roomView {
 // end lets go of everything. The stream has ended.
 func (v *viewing) end() {
 	v.mu.Lock()
-	users := slices.Collect(maps.Keys(v.users))
+	users := v.users
 	v.mu.Unlock()
-	v.board.Unwatch(users)
+	v.board.Unwatch(users) // nobody changes them any more
 	v.unwatchRooms(v.roomNames())
 }
 
@@ -239,12 +248,12 @@ func (v *viewing) roomNames() []string {
 // heard is the time up to which everything that the stream watches has been heard.
 func (v *viewing) heard() presence.Version {
 	v.mu.Lock()
-	users, rooms := v.names, len(v.rooms) > 0
+	lanes, rooms := v.lanes, len(v.rooms) > 0
 	v.mu.Unlock()
 	if rooms {
 		return v.board.HeardAll()
 	}
-	return v.board.Heard(users)
+	return v.board.Heard(lanes)
 }
 
 // whole says everything about a room whose changes were dropped, because the reader is slow or quiet.

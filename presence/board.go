@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -124,6 +125,10 @@ type boardLane struct {
 	fresh    uint64        // how many of these times have been made good by reading again
 	failed   bool          // the last telling of what was missed has panicked
 	moved    chan struct{} // closed when the lane gets on; nil: nobody waits for that
+
+	// For beaconTime, which would wait for all who watch while a change is told.
+	heard   atomic.Int64 // the beacon, or 0 in doubt
+	telling atomic.Bool  // what a beacon covers is being told: until that is over, neither the last one nor this is right
 }
 
 // stale reports whether watched records may lack changes that were announced.
@@ -257,22 +262,32 @@ func (l *boardLane) note(e *Entry) {
 	}
 }
 
-// Heard is the time up to which all changes to any of the users have been heard: 0 where nothing can be said, because a lane has not been
+// Heard is the time up to which all changes in any of the lanes have been heard: 0 where nothing can be said, because a lane has not been
 // heard yet, or because what is believed here may be lost in the store, so that nobody else could tell how it goes on.
-func (b *Board) Heard(users []string) Version {
+func (b *Board) Heard(lanes []int) Version {
 	least := never
-	seen := make(map[int]bool, len(b.lanes))
-	for _, u := range users {
-		i := b.source.Lane(u)
-		if !seen[i] {
-			seen[i] = true
-			least = min(least, b.lanes[i].beaconTime())
-		}
+	for _, i := range lanes {
+		least = min(least, b.lanes[i].beaconTime())
 	}
 	if least == never {
 		return 0
 	}
 	return least
+}
+
+// LanesOf are the lanes that tell of the users.
+func (b *Board) LanesOf(users iter.Seq[string]) []int {
+	seen := make([]bool, len(b.lanes))
+	for u := range users {
+		seen[b.source.Lane(u)] = true
+	}
+	lanes := []int{}
+	for i := range seen {
+		if seen[i] {
+			lanes = append(lanes, i)
+		}
+	}
+	return lanes
 }
 
 // HeardAll is Heard for whoever watches rooms: anybody may come into one. It is 0 as well while somebody who may have come is being looked up.
@@ -288,12 +303,20 @@ func (b *Board) HeardAll() Version {
 }
 
 func (l *boardLane) beaconTime() Version {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.doubt {
-		return 0
+	if l.telling.Load() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
 	}
-	return l.beacon
+	return Version(l.heard.Load())
+}
+
+// publish lets beaconTime tell how far the lane is. The lane's lock is held.
+func (l *boardLane) publish() {
+	if l.doubt {
+		l.heard.Store(0)
+	} else {
+		l.heard.Store(int64(l.beacon))
+	}
 }
 
 func (c *boardClock) hear(now Version) {
@@ -617,6 +640,8 @@ func (b *Board) Beacon(n Beacon) {
 	l := &b.lanes[n.Lane]
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.telling.Store(true)
+	defer l.telling.Store(false)
 	b.move(l, n.Head, n.Now)
 	if l.held != 0 && n.Held == 0 {
 		// While the lane was held, what the store had lost was no evidence. Now it is.
@@ -635,6 +660,7 @@ func (b *Board) Beacon(n Beacon) {
 		for len(l.expiries) > 0 && l.expiries[0].expires <= l.beacon {
 			b.tell(l, l.expiries[0]) // which moves it, or takes it out
 		}
+		l.publish()
 	}
 	l.forget()
 }
@@ -676,6 +702,7 @@ func (b *Board) move(l *boardLane, head Head, now Version) {
 	}
 	if head.Epoch != l.head.Epoch && l.head.Epoch != 0 {
 		l.held, l.doubt = never, true // until a beacon says how long
+		l.publish()
 	}
 	l.head = head
 	l.tellMoved()
@@ -950,6 +977,7 @@ func (b *Board) refresh(r Record, missed uint64) {
 	}
 	if r.Head.Epoch > max(e.Record.Head.Epoch, l.head.Epoch) {
 		l.held, l.doubt = never, true // as by the first message of the new epoch, which is still on its way
+		l.publish()
 	}
 	if l.beacon == 0 || l.doubt || l.stale() {
 		// What the store has lost leaves no younger version behind: so the reading dates it. Else, as in settle, the last beacon does.

@@ -553,7 +553,7 @@ func TestNothingIsHeardForSureUntilAHoldAfterALossIsOver(t *testing.T) {
 	onLedger(t, func(t *testing.T, l *ledger) {
 		l.say("ada", presence.Busy)
 		l.mustWatch(t, "ada")
-		heard := func() bool { return l.board.Heard([]string{"ada"}) != 0 }
+		heard := func() bool { return l.board.Heard(l.board.LanesOf(slices.Values([]string{"ada"}))) != 0 }
 		if !heard() {
 			t.Fatal("nothing heard before the loss")
 		}
@@ -778,7 +778,7 @@ func TestHeardIsTheLeastBeacon(t *testing.T) {
 		}
 		want := func(want presence.Version, users ...string) {
 			t.Helper()
-			if got := l.board.Heard(users); got != want {
+			if got := l.board.Heard(l.board.LanesOf(slices.Values(users))); got != want {
 				t.Errorf("heard of %v up to %d, want %d", users, got, want)
 			}
 		}
@@ -825,7 +825,7 @@ func TestWhatWasMissedIsNotHeardBeforeItIsReadAgain(t *testing.T) {
 	onLedger(t, func(t *testing.T, l *ledger) {
 		l.mustWatch(t, "ada")
 		l.pass(10)
-		heard := l.board.Heard([]string{"ada"})
+		heard := l.board.Heard(l.board.LanesOf(slices.Values([]string{"ada"})))
 		if heard != v(0)+10 {
 			t.Fatalf("heard up to %d, want %d", heard, v(0)+10)
 		}
@@ -833,14 +833,14 @@ func TestWhatWasMissedIsNotHeardBeforeItIsReadAgain(t *testing.T) {
 		l.set(func() { l.fails = errBroken })
 		l.board.Missed(0)
 		l.pass(10)
-		if got := l.board.Heard([]string{"ada"}); got >= lost.Version {
+		if got := l.board.Heard(l.board.LanesOf(slices.Values([]string{"ada"}))); got >= lost.Version {
 			t.Errorf("heard up to %d, though change %d was lost", got, lost.Version)
 		}
 		l.set(func() { l.fails = nil })
 		time.Sleep(time.Second)
 		l.ear.want(t, "ada=offline", "ada busy")
 		l.pass(10)
-		if got, want := l.board.Heard([]string{"ada"}), l.version; got != want {
+		if got, want := l.board.Heard(l.board.LanesOf(slices.Values([]string{"ada"}))), l.version; got != want {
 			t.Errorf("heard up to %d, want %d", got, want)
 		}
 	})

@@ -61,7 +61,7 @@ func TestAListenerThatPanicsOnceIsToldAgain(t *testing.T) {
 			t.Errorf("told %q", told)
 		}
 		l.pass(1)
-		if heard := l.board.Heard([]string{"ada"}); heard == 0 || heard != l.version {
+		if heard := l.board.Heard(l.board.LanesOf(slices.Values([]string{"ada"}))); heard == 0 || heard != l.version {
 			t.Errorf("heard up to %d, want %d: the lane does not get on", heard, l.version)
 		}
 		l.wantPanics(t, presence.PanicInListener, 1)
@@ -80,7 +80,7 @@ func TestAListenerThatAlwaysPanicsAtOneUserHearsOfOthers(t *testing.T) {
 		synctest.Wait()
 		l.ear.wantLast(t, "bob dnd")
 		l.pass(1)
-		if heard := l.board.Heard([]string{"bob"}); heard != l.version {
+		if heard := l.board.Heard(l.board.LanesOf(slices.Values([]string{"bob"}))); heard != l.version {
 			t.Errorf("heard up to %d, want %d: the lane waits for a user who cannot be told of", heard, l.version)
 		}
 		l.ear.forget()
@@ -170,7 +170,7 @@ func TestAReadThatPanicsForOneUserIsDoneForTheOthers(t *testing.T) {
 		time.Sleep(time.Minute)
 		l.ear.want(t, "bob away")
 		l.pass(1)
-		if heard := l.board.Heard([]string{"ada"}); heard != l.version {
+		if heard := l.board.Heard(l.board.LanesOf(slices.Values([]string{"ada"}))); heard != l.version {
 			t.Errorf("heard up to %d, want %d", heard, l.version)
 		}
 	})

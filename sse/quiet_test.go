@@ -244,6 +244,7 @@ func TestAQuietStreamSleeps(t *testing.T) {
 	h := NewHub(testKinds)
 	s := watching(h, Options{}, user("a"), user("b"))
 	defer s.Close()
+	s.wake = make(chan struct{}, 1) // as Run does
 	s.Quiet()
 	h.Offer(user("a"), 0, shout(1, "a1"))
 	h.Offer(user("b"), 0, say(1, "b1"))

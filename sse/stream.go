@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -75,14 +76,15 @@ type News struct {
 }
 
 // Stream is one reader of a hub. Its methods may be called from any goroutine;
-// Run is called once.
+// Run is called once, or [Pool.Serve] instead.
 type Stream struct {
 	hub   *Hub
 	opts  Options
-	wake  chan struct{} // holds one token, so that whoever wakes never waits
-	place int           // in hub.streams; guarded by hub.mu
+	place int // in hub.streams; guarded by hub.mu
 
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex    // guards what follows
+	wake      chan struct{} // holds one token, so that whoever wakes never waits; nil where no Run runs
+	pooled    *pooled       // nil where no pool writes the stream
 	box       mailbox
 	control   []Event
 	snapshots []snapshot
@@ -91,6 +93,8 @@ type Stream struct {
 	ended     bool      // final is settled
 	closed    bool      // out of the hub, or on its way
 	since     time.Time // when the first of what is pending came; zero: nobody wants to know
+
+	written atomic.Int64
 }
 
 // A snapshot is one that was asked for by Resnapshot.
@@ -105,7 +109,7 @@ func (h *Hub) NewStream(o Options) *Stream {
 	if o.PingEvent == nil {
 		o.Ping = 0
 	}
-	s := &Stream{hub: h, opts: o, wake: make(chan struct{}, 1)}
+	s := &Stream{hub: h, opts: o}
 	s.box.grow(o.Watches)
 	h.add(s)
 	return s
@@ -158,7 +162,12 @@ func (s *Stream) deliver(wake bool) {
 	s.poke()
 }
 
+// poke has whoever writes the stream look at it. Nobody does yet when there is neither: he will look first of all. The lock is held.
 func (s *Stream) poke() {
+	if s.pooled != nil {
+		s.pooled.poke()
+		return
+	}
 	select {
 	case s.wake <- struct{}{}:
 	default: // a token is there: Run will look anyway
@@ -270,11 +279,18 @@ func (s *Stream) Final() []Event {
 // Reader is whose stream it is, as Options said.
 func (s *Stream) Reader() string { return s.opts.Reader }
 
+// Written is how many bytes have been written to the reader, or are on their way.
+func (s *Stream) Written() int64 { return s.written.Load() }
+
 // Run writes the stream to sink until it is ended (nil), until ctx is (its
 // cause), or until a write fails. What Opening composes comes first, even if the
 // stream was ended before. Everything that is due is one write.
 func (s *Stream) Run(ctx context.Context, sink Sink) error {
 	defer s.Close()
+	wake := make(chan struct{}, 1)
+	s.mu.Lock()
+	s.wake = wake
+	s.mu.Unlock()
 	w := writer{Stream: s, sink: sink}
 	if err := w.open(); err != nil {
 		return err
@@ -293,13 +309,13 @@ func (s *Stream) Run(ctx context.Context, sink Sink) error {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-s.wake:
+		case <-wake:
 		case <-timer.C:
 		}
 	}
 }
 
-// A writer is the part of a stream that Run alone touches.
+// A writer is the part of a stream that only whoever writes it touches: Run, or one goroutine of a pool at a time.
 type writer struct {
 	*Stream
 	sink    Sink
@@ -507,24 +523,30 @@ func (w *writer) write(b *batch) error {
 	if len(b.out) == 0 {
 		return nil
 	}
-	if w.opts.Wrote == nil {
-		return w.send(b)
+	var began time.Time
+	if w.opts.Wrote != nil {
+		began = time.Now()
 	}
-	began := time.Now()
-	err := w.send(b)
-	if done := time.Now(); err == nil {
-		waited := time.Duration(-1)
-		if !b.since.IsZero() {
-			waited = done.Sub(b.since)
-		}
-		w.opts.Wrote(waited, done.Sub(began))
-	}
-	return err
-}
-
-func (w *writer) send(b *batch) error {
 	if err := w.sink.Write(b.out); err != nil {
 		return fmt.Errorf("write stream: %w", err)
 	}
+	w.written.Add(int64(len(b.out)))
+	if m := w.pooled; m != nil && len(m.rest) > 0 {
+		m.late.since, m.late.began = b.since, began
+		return nil
+	}
+	w.tell(b.since, began)
 	return nil
+}
+
+// tell tells of a write whose oldest frame came at since.
+func (w *writer) tell(since, began time.Time) {
+	if w.opts.Wrote == nil {
+		return
+	}
+	now, waited := time.Now(), time.Duration(-1)
+	if !since.IsZero() {
+		waited = now.Sub(since)
+	}
+	w.opts.Wrote(waited, now.Sub(began))
 }

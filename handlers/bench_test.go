@@ -1,0 +1,58 @@
+package handlers
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// go test -run '^$' -bench . -benchmem ./handlers
+
+// nowhere is a ResponseWriter that keeps only what a test would ask.
+type nowhere struct {
+	header http.Header
+	status int
+}
+
+func (w *nowhere) Header() http.Header         { return w.header }
+func (w *nowhere) Write(p []byte) (int, error) { return len(p), nil }
+func (w *nowhere) WriteHeader(status int)      { w.status = status }
+
+// asking is a request that is made again and again, as over one connection.
+type asking struct {
+	server *Server
+	*http.Request
+	text string
+}
+
+func newAsking(t testing.TB, user, method, path, body string) *asking {
+	s := newServer(t, newStore())
+	r, err := http.NewRequest(method, "http://presently"+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token(user, nil))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Prefer", "return=minimal")
+	return &asking{s, r, body}
+}
+
+func (a *asking) do(t testing.TB) {
+	w := nowhere{header: http.Header{}}
+	r := *a.Request
+	r.Body = io.NopCloser(strings.NewReader(a.text))
+	a.server.ServeHTTP(&w, &r)
+	if w.status >= 300 {
+		t.Fatalf("status %d", w.status)
+	}
+}
+
+// A heartbeat that brings nothing new, from the router to the answer, with the embedded store.
+func BenchmarkHeartbeat(b *testing.B) {
+	a := newAsking(b, "ada", "POST", "/v1/presence/heartbeat", `{"sessionId":"session-1","state":"online"}`)
+	b.ReportAllocs()
+	for b.Loop() {
+		a.do(b)
+	}
+}
