@@ -98,7 +98,7 @@ func (f *feed) move(g *presence.Gathering, v *roomView, e *presence.Entry) bool 
 		rev = max(rev, e.Record.CameInto(v.reader, g.Room))
 		frame := f.memberFrame(e, v.reader)
 		v.members[user] = true
-		v.hold(e, frame)
+		v.hold(e, g.Room, frame)
 		part.Data = frame.Data
 	} else {
 		delete(v.members, user)
@@ -192,7 +192,7 @@ func (f *feed) fill(g *presence.Gathering, v *roomView) {
 	for user, m := range g.Members {
 		if m.Record.InFor(v.reader, g.Room) {
 			v.members[user] = true
-			v.hold(m, f.memberFrame(m, v.reader))
+			v.hold(m, g.Room, f.memberFrame(m, v.reader))
 		}
 	}
 	v.count = len(v.members)

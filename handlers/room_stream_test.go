@@ -347,3 +347,42 @@ func TestAResumedStreamIsToldOfRoomsOnlyWhatHasChanged(t *testing.T) {
 		}
 	})
 }
+
+// A member who was not asked for by name is watched like one who was: what he did while the stream was away is told, alone where nobody came or
+// went, and by the room where somebody did.
+func TestAResumedStreamIsToldOfMembersWhoHaveChanged(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.enter("ada", "ada-laptop", "lobby", "attic")
+		w.enter("ben", "ben-laptop", "lobby", "attic")
+		time.Sleep(time.Second) // past the next beacon
+		first := w.watch("cat", "room=lobby&room=attic")
+		_, _, e := first.started()
+		time.Sleep(time.Second)
+		first.cancel()
+		synctest.Wait()
+		w.ask("ben", "PUT", "/v1/presence/status", `{"status":"dnd"}`)
+		again := w.watch("cat", "room=lobby&room=attic", "Last-Event-ID: "+e.id)
+		hello, snap, _ := again.started()
+		if !hello.Resumed || snap.Scope != api.SnapshotScopeChanged || len(snap.Rooms) != 0 ||
+			len(snap.Presences) != 1 || snap.Presences[0].UserID != "ben" || snap.Presences[0].Status != api.StatusDnd {
+			t.Errorf("hello %+v, snapshot %+v", hello, snap)
+		}
+		w.ask("ben", "PUT", "/v1/presence/status", `{"status":"busy"}`)
+		if p := decodeEvent[api.PresenceEvent](again, again.next("presence")); len(p.Presences) != 1 || p.Presences[0].Status != api.StatusBusy {
+			t.Errorf("then %+v", p)
+		}
+		again.cancel()
+		synctest.Wait()
+		w.enter("dan", "dan-laptop", "attic")
+		third := w.watch("cat", "room=lobby&room=attic", "Last-Event-ID: "+e.id)
+		_, snap, _ = third.started()
+		if attic := snap.Rooms["attic"]; len(snap.Presences) != 0 || len(snap.Rooms) != 1 || len(attic.Members) != 3 || attic.Members[1].Status != api.StatusBusy {
+			t.Errorf("snapshot %+v", snap)
+		}
+		third.cancel()
+		anew := w.watch("cat", "room=lobby&room=attic", "Last-Event-ID: of another server")
+		if hello, snap, _ := anew.started(); hello.Resumed || len(snap.Presences) != 0 || len(snap.Rooms) != 2 {
+			t.Errorf("hello %+v, snapshot %+v", hello, snap)
+		}
+	})
+}

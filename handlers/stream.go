@@ -174,6 +174,10 @@ func (c cleanup) run() {
 // begin has a stream watch what it was opened for, and finds out what has changed since its reader was here last.
 func (s *Server) begin(ctx context.Context, v *viewing, o opening, b *beginning) error {
 	s.listenFirst(ctx)
+	if b.resumed {
+		b.back = v.comesBack(b.since)
+		defer v.begun()
+	}
 	err := v.watchUsers(ctx, o.users, func(e *presence.Entry, first *sse.Frame) {
 		if b.resumed = b.resumed && e.Record.Head.Epoch < int64(b.since); b.resumed { // else the store has lost data since
 			b.note(e.Record.User, view{e.Record.ViewFor(v.reader, e.Moment()).Version, first})
@@ -222,6 +226,7 @@ type beginning struct {
 	crowds  crowds          // whose members the reader did not know then
 	firsts  map[string]view // how the users were who were asked for, where the stream resumes
 	rooms   map[string]bool // that have changed since
+	back    *comeback       // or nil
 }
 
 func (b *beginning) note(user string, first view) {
@@ -235,7 +240,7 @@ func (b *beginning) note(user string, first view) {
 func (b *beginning) snapshot(v *viewing, news []sse.News, cursor string) []sse.Event {
 	var shows snapshotContent
 	for _, n := range news {
-		if n.Frame != nil && (!b.resumed || b.news(v, n)) {
+		if n.Frame != nil && (!b.resumed || b.news(v, n)) && !b.roomTells(v, n) {
 			shows.add(n.Key, n.Frame)
 		}
 	}
@@ -263,6 +268,15 @@ func (b *beginning) news(v *viewing, n sse.News) bool {
 	}
 	first := b.firsts[n.Key.ID]
 	return first.version > b.since || first.frame != n.Frame
+}
+
+// roomTells reports whether a room that is told whole brings what a stream that came back could show of a user.
+func (b *beginning) roomTells(v *viewing, n sse.News) bool {
+	if b.back == nil || n.Key.Kind != kindUser || !v.wants.room {
+		return false
+	}
+	m := b.back.missed[n.Key.ID]
+	return n.Frame == m.frame && slices.ContainsFunc(m.rooms, func(room string) bool { return !b.resumed || b.rooms[room] })
 }
 
 func (s *Server) hello(r *http.Request, o opening, resumed bool) sse.Event {

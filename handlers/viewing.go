@@ -29,6 +29,19 @@ type viewing struct {
 	rooms map[string]*roomView // asked for; what they point to is guarded by their rooms
 	crowd map[string]bool      // rooms of which the stream may have been told the number alone, if nothing since
 	seen  map[string]int       // members by the number of rooms where they are shown
+	back  *comeback            // nil: it has begun, or begins anew
+}
+
+// comeback is what a stream finds out that comes back, while it begins: which members of rooms have changed since its reader was here.
+type comeback struct {
+	since  presence.Version
+	missed map[string]missed
+}
+
+// missed is a member of rooms as he is now, whom the reader has last seen otherwise.
+type missed struct {
+	frame *sse.Frame
+	rooms []string
 }
 
 // wants are the kinds of events that a stream is to tell.
@@ -111,8 +124,9 @@ func (v *viewing) forget(users iter.Seq[string]) {
 	v.lanes = v.board.LanesOf(slices.Values(v.users))
 }
 
-// hold shows a member of a room, whom the room's event has brought.
-func (v *viewing) hold(e *presence.Entry, frame *sse.Frame) {
+// hold shows a member of a room, whom the room's event has brought. A reader who comes back is not told of a room where nobody came or went, and so
+// hears by himself of a member who has changed meanwhile.
+func (v *viewing) hold(e *presence.Entry, room string, frame *sse.Frame) {
 	if !v.wants.presence {
 		return
 	}
@@ -122,9 +136,39 @@ func (v *viewing) hold(e *presence.Entry, frame *sse.Frame) {
 		v.seen = map[string]int{}
 	}
 	user := e.Record.User
-	if v.seen[user]++; v.seen[user] == 1 && !v.asks(user) {
-		v.feed.hub.WatchSent(v.stream, userKey(user), variantOf(e.Record, v.reader), frame)
+	v.seen[user]++
+	if v.asks(user) {
+		return
 	}
+	variant, first := variantOf(e.Record, v.reader), v.seen[user] == 1
+	switch {
+	case v.back != nil && e.Record.ViewFor(v.reader, e.Moment()).Version > v.back.since:
+		m := v.back.missed[user]
+		m.rooms = append(m.rooms, room)
+		if first {
+			m.frame = frame
+			v.feed.hub.Watch(v.stream, userKey(user), variant)
+			v.stream.Offer(userKey(user), variant, frame)
+		}
+		v.back.missed[user] = m
+	case first:
+		v.feed.hub.WatchSent(v.stream, userKey(user), variant, frame)
+	}
+}
+
+// comesBack has the stream find out whom its reader has missed since a moment, until it has begun.
+func (v *viewing) comesBack(since presence.Version) *comeback {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.back = &comeback{since: since, missed: map[string]missed{}}
+	return v.back
+}
+
+// begun says that all is watched that the stream was opened for. What is missed is known by now.
+func (v *viewing) begun() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.back = nil
 }
 
 // release shows a member no longer in one of the rooms where he was seen.
