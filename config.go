@@ -166,11 +166,11 @@ func readTokens(r *reader, c *config) {
 		keys, err := readKeys(file)
 		if err != nil {
 			r.wrong("JWT_KEY_FILE", "%v", err)
-			return
+			t.KeysUnread = true // what is wrong besides is told, too
 		}
 		t.PublicKeys = keys
 	}
-	switch hasKey := len(t.Secret) > 0 || len(t.PublicKeys) > 0 || t.JWKS != ""; {
+	switch hasKey := len(t.Secret) > 0 || len(t.PublicKeys) > 0 || t.JWKS != "" || t.KeysUnread; {
 	case !hasKey && c.redisURL != "":
 		r.wrong("JWT_SECRET", "is needed with %s, or PRESENTLY_JWT_KEY_FILE or PRESENTLY_JWKS_URL: without a key nobody could be told from anybody; `openssl rand -base64 48` makes a good secret", r.source("REDIS_URL"))
 		return

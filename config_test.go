@@ -107,6 +107,26 @@ func TestFlagWinsOverEnvironment(t *testing.T) {
 	}
 }
 
+func TestAKeyFileThatCannotBeReadHidesNothingElseThatIsWrong(t *testing.T) {
+	_, err := load(t, nil, "PRESENTLY_JWT_KEY_FILE=nowhere.pem", "PRESENTLY_JWT_SECRET=short", "PRESENTLY_JWT_ALGORITHMS=none,HS256,RS256", "PRESENTLY_JWT_LEEWAY=2m", "PRESENTLY_JWKS_URL=nonsense")
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{
+		"PRESENTLY_JWT_KEY_FILE: ", "PRESENTLY_JWT_SECRET: HS256 needs", `PRESENTLY_JWT_ALGORITHMS: "none" is not one of`, "PRESENTLY_JWT_LEEWAY: ", "PRESENTLY_JWKS_URL: ",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the error does not say %s: %v", want, err)
+		}
+	}
+	if strings.Contains(err.Error(), "RS256 has no key") {
+		t.Errorf("the key of RS256 may be in the file: %v", err)
+	}
+	if _, err := load(t, nil, "PRESENTLY_JWT_KEY_FILE=nowhere.pem"); err == nil || strings.Contains(err.Error(), "JWT_SECRET") {
+		t.Errorf("no secret is missing: %v", err)
+	}
+}
+
 func TestEverythingWrongIsNamedAtOnce(t *testing.T) {
 	_, err := load(t, []string{"--partitions=0", "--no-such-flag", "value", "---", "--grace=-1s", "--drain"},
 		"PRESENTLY_TTL=90", "PRESENTLY_LISTEN=8080", "PRESENTLY_LOG_FORMAT=xml", "PRESENTLY_LOG_LEVEL=loud", "PRESENTLY_RATE_LIMIT=no",

@@ -99,6 +99,7 @@ func (s Scopes) String() string {
 type TokenConfig struct {
 	Secret     []byte             // for HS256, HS384, HS512
 	PublicKeys []crypto.PublicKey // *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey
+	KeysUnread bool               // there are more, which could not be read: that none fits is not said
 	JWKS       string             // address where more public keys are published; Run fetches them
 	Algorithms []string           // empty: HS256 for the secret, for each public key what it is made for (RSA: RS256, unless a JWKS says otherwise)
 	Issuer     string             // empty: any
@@ -143,7 +144,7 @@ func NewVerifier(c TokenConfig) (*Verifier, error) {
 	if c.Leeway < 0 || c.Leeway > maxLeeway {
 		problem("Leeway", "%v is not between 0 and %v", c.Leeway, maxLeeway)
 	}
-	if len(c.Secret) == 0 && len(c.PublicKeys) == 0 && c.JWKS == "" {
+	if len(c.Secret) == 0 && len(c.PublicKeys) == 0 && c.JWKS == "" && !c.KeysUnread {
 		problem("Secret", "there is neither a secret nor a public key")
 	}
 	if c.JWKS != "" {
@@ -176,7 +177,7 @@ func NewVerifier(c TokenConfig) (*Verifier, error) {
 				m.keys, used[i] = append(m.keys, key), true
 			}
 		}
-		if len(m.keys) == 0 && (c.JWKS == "" || isHMAC(m)) {
+		if elsewhere := c.JWKS != "" || c.KeysUnread; len(m.keys) == 0 && (!elsewhere || isHMAC(m)) {
 			problem("Algorithms", "%s has no key: it needs %s", name, keyFor(m))
 		}
 		if least := leastSecret(m); len(c.Secret) > 0 && len(c.Secret) < least {
