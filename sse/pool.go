@@ -25,8 +25,8 @@ import (
 // once, and leaves the rest to a goroutine that lives until it is written. The
 // deadline is the same as for a [ResponseSink].
 //
-// It does so for HTTP/1.1 in clear over TCP, on Linux, also where a listener has wrapped its connections: one that does not show its descriptor costs a
-// goroutine that reads. All other streams, and all while Run
+// It does so for HTTP/1.1 in clear over TCP, on Linux, where the request has no body; also where a listener has wrapped its
+// connections: one that does not show its descriptor costs a goroutine that reads. All other streams, and all while Run
 // does not run, are written by the goroutine that serves them, as by [Stream.Run].
 // A reader cannot tell the two apart, but that the connection ends with the stream.
 type Pool struct {
@@ -119,7 +119,8 @@ func (p *Pool) Serve(s *Stream, w http.ResponseWriter, r *http.Request, done fun
 // enter makes room for a stream, or returns nil where the pool does not write it.
 func (p *Pool) enter(s *Stream, r *http.Request, done func(error)) *pooled {
 	_, tcp := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
-	if !canPool || !tcp || r.TLS != nil || r.ProtoMajor != 1 || r.ProtoMinor < 1 {
+	withBody := r.ContentLength != 0 // one that does not come is for the HTTP server to cut
+	if !canPool || !tcp || r.TLS != nil || r.ProtoMajor != 1 || r.ProtoMinor < 1 || withBody {
 		return nil
 	}
 	p.mu.Lock()
