@@ -66,7 +66,6 @@ var layers = map[string]layer{
 	"presence/storetest":  {ours: []string{"presence", "presence/memstore"}, libraries: []string{rapid}},
 
 	// Tests use these, shipped code never does: that is held below.
-	"internal/racing":    {},
 	"internal/redistest": {libraries: []string{goRedis + "/..."}},
 	"internal/contract":  {ours: []string{"api"}, libraries: []string{anyLibrary}},
 	"bench":              {ours: []string{"..."}, libraries: []string{anyLibrary}},
@@ -76,7 +75,7 @@ var layers = map[string]layer{
 }
 
 // onlyForTests are the packages that no shipped code may reach.
-var onlyForTests = []string{"internal/racing", "internal/redistest", "internal/contract", "presence/storetest", "e2e", "e2e/chaos", "e2e/chaos/page"}
+var onlyForTests = []string{"internal/redistest", "internal/contract", "presence/storetest", "e2e", "e2e/chaos", "e2e/chaos/page"}
 
 func TestPackagesImportOnlyWhatThePictureShows(t *testing.T) {
 	for _, p := range packages(t) {

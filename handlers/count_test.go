@@ -1,18 +1,16 @@
+//go:build !race
+
 package handlers
 
 import (
 	"testing"
 	"time"
-
-	"github.com/presently/presently/internal/racing"
 )
 
-// What is counted here is the same on every machine, however busy: see docs/performance.md. Counts may only fall.
+// What is counted here is the same on every machine, however busy: see docs/performance.md. Counts may only fall. The race detector
+// would add to them: `make test-counts` runs these, without it.
 
 func TestCountedAllocationsOfARequest(t *testing.T) {
-	if racing.Enabled {
-		t.Skip("the race detector allocates")
-	}
 	for _, c := range []struct {
 		name, method, path, body string
 		most                     float64

@@ -87,7 +87,7 @@ func FuzzGlobsFitAsTheirDefinitionSays(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, glob, room string) {
 		if !presence.ValidUser(glob) || !presence.ValidUser(room) {
-			t.Skip()
+			return // neither is a name that reaches it
 		}
 		want := regexp.MustCompile(`(?s)\A` + strings.ReplaceAll(regexp.QuoteMeta(glob), `\*`, ".*") + `\z`).MatchString(room)
 		if got := fitsGlob(glob, room); got != want {

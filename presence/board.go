@@ -408,7 +408,7 @@ func (b *Board) load(ctx context.Context, entries []*Entry) error {
 	load := func(some []string) error { return b.loadThese(ctx, some) }
 	err := load(users)
 	if errors.Is(err, ErrPanicked) && len(users) > 1 {
-		err = b.inOnes(users, load)
+		err = inChunks(users, 1, load)
 	}
 	if err != nil {
 		b.abandon(entries, err)
@@ -444,25 +444,12 @@ func (b *Board) lookup(ctx context.Context, users []string) (records []Record, e
 
 // inChunks does something for users, some at a time. What panics for several is done for each alone, so that it fails for those only who are the cause:
 // others come to their own. What fails in another way ends it.
-func (b *Board) inChunks(users []string, do func(some []string) error) (panicked error) {
-	for some := range slices.Chunk(users, readAtOnce) {
+func inChunks(users []string, size int, do func(some []string) error) (panicked error) {
+	for some := range slices.Chunk(users, size) {
 		err := do(some)
 		if errors.Is(err, ErrPanicked) && len(some) > 1 {
-			err = b.inOnes(some, do)
+			err = inChunks(some, 1, do)
 		}
-		switch {
-		case errors.Is(err, ErrPanicked):
-			panicked = err
-		case err != nil:
-			return err
-		}
-	}
-	return panicked
-}
-
-func (b *Board) inOnes(users []string, do func(some []string) error) (panicked error) {
-	for i := range users {
-		err := do(users[i : i+1])
 		switch {
 		case errors.Is(err, ErrPanicked):
 			panicked = err
@@ -932,7 +919,7 @@ func (l *boardLane) lacking() (missed uint64, stale bool, users []string) {
 
 // reread reads records anew and offers what has changed.
 func (b *Board) reread(ctx context.Context, users []string) error {
-	return b.inChunks(users, func(some []string) error { return b.rereadThese(ctx, some) })
+	return inChunks(users, readAtOnce, func(some []string) error { return b.rereadThese(ctx, some) })
 }
 
 func (b *Board) rereadThese(ctx context.Context, users []string) error {

@@ -223,7 +223,7 @@ func (l *boardLane) inDoubt() bool {
 // lookUp has users gathered in the rooms where they are: those who are watched already as they are known here, or, where that is doubtful, read
 // again. Unlike Watch it waits for no lane, because those that are read again wait for it.
 func (b *Board) lookUp(ctx context.Context, users []string, doubtful bool) error {
-	return b.inChunks(users, func(some []string) error { return b.lookUpThese(ctx, some, doubtful) })
+	return inChunks(users, readAtOnce, func(some []string) error { return b.lookUpThese(ctx, some, doubtful) })
 }
 
 // lookUpMost is lookUp that leaves out whose reading panics, for now: the rooms are gathered again later.

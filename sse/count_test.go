@@ -1,18 +1,16 @@
+//go:build !race
+
 package sse
 
 import (
 	"testing"
 	"unsafe"
-
-	"github.com/presently/presently/internal/racing"
 )
 
-// What is counted here is the same on every machine, however busy: see docs/performance.md. Counts may only fall.
+// What is counted here is the same on every machine, however busy: see docs/performance.md. Counts may only fall. The race detector
+// would add to them: `make test-counts` runs these, without it.
 
 func TestCountedAllocationsOfADelivery(t *testing.T) {
-	if racing.Enabled {
-		t.Skip("the race detector allocates")
-	}
 	const watchers = 1000
 	h := NewHub(testKinds)
 	writers := make([]writer, watchers)

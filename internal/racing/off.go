@@ -1,6 +1,0 @@
-//go:build !race
-
-package racing
-
-// Enabled is whether the race detector runs.
-const Enabled = false
