@@ -60,7 +60,10 @@ func explanationOf(record presence.Record) api.Explanation {
 		Privacy:  privacyOf(record.PrivacyOrDefault()),
 		Sessions: make([]api.ExplainedSession, 0, len(record.Sessions)),
 	}
-	if c := record.Chosen; c.Status != "" {
+	switch c := record.Chosen; {
+	case record.Invisible.On: // a setting, which no clock ends, but the user's choice all the same
+		e.Chosen = &api.ExplainedChoice{Status: api.ChosenStatus(presence.Invisible)}
+	case c.Status != "":
 		e.Chosen = &api.ExplainedChoice{Status: api.ChosenStatus(c.Status), ExpiresAt: optionalTime(c.Until), Expired: c.Expired(now)}
 	}
 	for _, session := range oldestFirst(record.Sessions) {

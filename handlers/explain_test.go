@@ -71,8 +71,9 @@ func TestExplainTellsEachSessionAndTheRuleThatDecided(t *testing.T) {
 			w.Errorf("for good: %+v", e)
 		}
 		w.choose("ada", `{"status":"invisible"}`)
-		if e = w.explain("ada", "ada/explain"); e.Rule != api.StatusRuleInvisible || e.Status != api.StatusInvisible || e.Chosen != nil {
-			w.Errorf("invisible: %+v", e)
+		if e = w.explain("ada", "ada/explain"); e.Rule != api.StatusRuleInvisible || e.Status != api.StatusInvisible ||
+			string(encode(e.Chosen)) != `{"expired":false,"status":"invisible"}` {
+			w.Errorf("invisible: %+v %s", e, encode(e.Chosen))
 		}
 	})
 }
