@@ -57,6 +57,11 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
 		return nil, failf(api.ProblemCodeUnsupportedMediaType, "Send the body without Content-Encoding.")
 	}
+	return readWhole(w, r, limit)
+}
+
+// readWhole reads a body as it came.
+func readWhole(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(innermost(w), r.Body, limit))
 	if err == nil {
 		http.NewResponseController(w).SetReadDeadline(time.Time{}) //nolint:errcheck // a recorder in a test has none
