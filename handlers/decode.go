@@ -25,6 +25,7 @@ const (
 	queryBodyLimit = 1 << 20 // bodies that are lists
 	depthLimit     = 8
 	bodyTimeout    = 10 * time.Second // for a body to arrive
+	answerTimeout  = time.Minute      // for an answer to be taken, which is 1 MiB at most; each write of a stream has its own
 )
 
 // decode reads the one JSON document of a request's body, strictly: encoding/json would take keys in any case, the last of two equal keys,
@@ -49,6 +50,15 @@ func bodiesInTime(next http.Handler) http.Handler {
 		if r.ContentLength != 0 {
 			http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)) //nolint:errcheck // a recorder in a test has none
 		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// answersInTime gives each answer a while to be taken: a client that asks and asks, and reads nothing, would hold a goroutine and what its connection's buffers have
+// for ever. Streams, which last, set the deadline anew with each write; over HTTP/2, where it cuts what waits too, they take it away in between.
+func answersInTime(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout)) //nolint:errcheck // a recorder in a test has none
 		next.ServeHTTP(w, r)
 	})
 }
