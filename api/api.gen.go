@@ -247,6 +247,7 @@ const (
 	ProblemCodeStoreUnavailable     ProblemCode = "store_unavailable"
 	ProblemCodeSubscriptionGone     ProblemCode = "subscription_gone"
 	ProblemCodeTokenExpired         ProblemCode = "token_expired"
+	ProblemCodeTooManyConnections   ProblemCode = "too_many_connections"
 	ProblemCodeTooManyRelations     ProblemCode = "too_many_relations"
 	ProblemCodeTooManyRooms         ProblemCode = "too_many_rooms"
 	ProblemCodeTooManySessions      ProblemCode = "too_many_sessions"
@@ -293,6 +294,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeSubscriptionGone:
 		return true
 	case ProblemCodeTokenExpired:
+		return true
+	case ProblemCodeTooManyConnections:
 		return true
 	case ProblemCodeTooManyRelations:
 		return true

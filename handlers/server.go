@@ -137,7 +137,7 @@ func (s *Server) routes() http.Handler {
 	if s.opts.Trace != nil {
 		r.Use(s.opts.Trace)
 	}
-	r.Use(s.recoverer, bodiesInTime)
+	r.Use(s.recoverer, bodiesInTime, answersInTime)
 	if len(s.opts.Origins) > 0 {
 		r.Use(cors.Handler(cors.Options{
 			AllowedOrigins:   s.opts.Origins,
@@ -148,7 +148,7 @@ func (s *Server) routes() http.Handler {
 			MaxAge:           600,
 		}))
 	}
-	r.Use(rawPath, oneLine, s.operationsBeforeUsers, middleware.GetHead)
+	r.Use(s.refuseSurplus, rawPath, oneLine, s.operationsBeforeUsers, middleware.GetHead)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errPath()) })
 	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) {
 		if allow := allowed(r, req); allow != "" {
@@ -297,6 +297,7 @@ type contextKey int
 const (
 	keyExchange contextKey = iota
 	keyIdentity
+	keySurplus
 )
 
 // recoverer keeps a bug in one request from ending the process.
