@@ -153,6 +153,7 @@ func newHandlers(c config, store presence.Store, instance string, registry *prom
 		Panics:   panics,
 		Rates:    c.rates,
 		Registry: registry, Metrics: metrics, Trace: traces.middleware(),
+		Operators: c.admin != "",
 	})
 }
 

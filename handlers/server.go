@@ -44,6 +44,8 @@ type Options struct {
 	Registry prometheus.Registerer                // where what is measured is registered; nil: nowhere
 	Metrics  http.Handler                         // of /metrics; nil: it is not served here
 	Trace    func(next http.Handler) http.Handler // around each request; nil: nothing
+
+	Operators bool // what is registered is read by operators alone, so that what strangers must not know may be among it
 }
 
 // Server answers all requests. It is safe for concurrent use.

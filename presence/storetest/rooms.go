@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -414,6 +415,37 @@ var roomStories = []story{
 		a.goFrom("bob", "", "hall")
 		a.goFrom("ada", "", "hall")
 		largest(5, presence.RoomSize{Room: "lobby", Users: 3}, presence.RoomSize{Room: "u=|%\u2028", Users: 1})
+	}},
+	{"ASampleIsOfThoseWhomEverybodyMaySee", func(a *actor) {
+		sample := func(n, of int) []string {
+			a.t.Helper()
+			users, got, err := a.fx.Store.Sample(a.t.Context(), n)
+			if err != nil || got != of || len(users) != min(n, of) {
+				a.t.Fatalf("a sample of %d: %q of %d, %v, want them of %d", n, users, got, err, of)
+			}
+			slices.Sort(users)
+			return users
+		}
+		sample(5, 0)
+		all := []string{"ada", "bob|=%", "cyd", "zoe\u2028"}
+		for _, user := range all {
+			a.beat(beatIn(user, "session-1", "hall", "lobby", "attic"))
+			a.beat(beatOf(user, "session-2"))
+		}
+		a.beat(beatOf("eve", "session-1"))
+		a.choose("eve", presence.Invisible, 0)
+		if got := sample(9, 4); !slices.Equal(got, all) {
+			a.t.Fatalf("everybody: %q", got)
+		}
+		seen := map[string]bool{}
+		for range 200 {
+			for _, user := range slices.Compact(sample(2, 4)) {
+				seen[user] = true
+			}
+		}
+		if got := slices.Sorted(maps.Keys(seen)); !slices.Equal(got, all) {
+			a.t.Fatalf("200 samples of two have %q, and never others", got)
+		}
 	}},
 	{"OneRoomTooManyIsRefused", func(a *actor) {
 		names := make([]string, presence.RoomsASession)
