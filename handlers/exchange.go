@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -33,6 +34,8 @@ type exchange struct {
 	code   api.ProblemCode
 	ended  string // why a stream ended
 	lasts  bool   // a stream that may outlive its handler
+
+	badQuery error // why it could be read only in part
 }
 
 // Unwrap lets http.ResponseController reach what is beneath.
@@ -75,7 +78,13 @@ func (s *Server) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := &exchange{ResponseWriter: w, id: randomID()}
 		w.Header().Set("X-Request-Id", x.id)
-		r = r.WithContext(context.WithValue(r.Context(), keyExchange, x))
+		ctx := context.WithValue(r.Context(), keyExchange, x)
+		if r.URL.RawQuery != "" {
+			var query url.Values
+			query, x.badQuery = url.ParseQuery(r.URL.RawQuery)
+			ctx = api.WithQuery(ctx, query)
+		}
+		r = r.WithContext(ctx)
 		x.began = time.Now()
 		defer func() { // also where the answer is broken off by a panic
 			if !x.lasts {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -269,7 +268,7 @@ func checkQuery(r *http.Request, params any) error {
 
 // queryFailure refuses a query that net/url would read only in part.
 func queryFailure(r *http.Request) error {
-	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+	if exchangeOf(r.Context()).badQuery != nil {
 		return invalid("", "the query cannot be read: percent-encode it")
 	}
 	return nil

@@ -121,6 +121,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening, leave
 		return err
 	}
 	v.place.Store(where)
+	begin.asked = o.users
 	begin.since, begin.crowds, begin.resumed = where.read(o.lastID)
 	v.stream = s.hub.NewStream(sse.Options{
 		Coalesce: s.opts.Coalesce, Comment: commentEvery, Ping: pingEvery,
@@ -178,9 +179,9 @@ func (s *Server) begin(ctx context.Context, v *viewing, o opening, b *beginning)
 		b.back = v.comesBack(b.since)
 		defer v.begun()
 	}
-	err := v.watchUsers(ctx, o.users, func(e *presence.Entry, first *sse.Frame) {
+	err := v.watchUsers(ctx, o.users, func(e *presence.Entry, first view) {
 		if b.resumed = b.resumed && e.Record.Head.Epoch < int64(b.since); b.resumed { // else the store has lost data since
-			b.note(e.Record.User, view{e.Record.ViewFor(v.reader, e.Moment()).Version, first})
+			b.note(e.Record.User, first)
 		}
 	})
 	if err == nil {
@@ -222,6 +223,7 @@ const firstBeacons = time.Second
 // beginning is how a stream begins: from a moment that its reader has seen already, or anew.
 type beginning struct {
 	resumed bool
+	asked   []string // users, in the order in which they are told
 	since   presence.Version
 	crowds  crowds          // whose members the reader did not know then
 	firsts  map[string]view // how the users were who were asked for, where the stream resumes
@@ -238,8 +240,8 @@ func (b *beginning) note(user string, first view) {
 
 // snapshot tells how things stand. A resumed stream to which nothing has happened needs none.
 func (b *beginning) snapshot(v *viewing, news []sse.News, cursor string) []sse.Event {
-	var shows snapshotContent
-	for _, n := range news {
+	shows := snapshotContent{presences: make([]*sse.Frame, 0, len(news))}
+	for _, n := range asAsked(b.asked, news) {
 		if n.Frame != nil && (!b.resumed || b.news(v, n)) && !b.roomTells(v, n) {
 			shows.add(n.Key, n.Frame)
 		}
@@ -397,7 +399,7 @@ func errTooManyStreams() *failure {
 // wantsErrorsAsStream tells whether a refusal must look like a stream: a native EventSource gives up for ever on every status but 200.
 func wantsErrorsAsStream(r *http.Request) bool {
 	return r.URL.Path == "/v1/stream" && (r.Method == http.MethodGet || r.Method == http.MethodHead) &&
-		r.URL.Query().Get("errors") == string(api.ErrorsModeStream)
+		api.QueryOf(r).Get("errors") == string(api.ErrorsModeStream)
 }
 
 // failStream tells a refusal as the one event of a stream.
