@@ -50,6 +50,7 @@ type shown struct {
 	stamps   [presence.Classes]stamp
 	sources  [presence.Classes]source
 	apart    map[string]uint64 // digests of what viewers who stand apart were offered last
+	glimpses *glimpses         // of requests, not of streams; nil: nobody has looked
 }
 
 // stamp tells two frames of one class apart without encoding either: what a view says goes by its version, but for the bucket, which goes by the moment.

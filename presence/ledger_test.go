@@ -64,6 +64,19 @@ func (l *ledger) Heads(ctx context.Context, lanes []int) ([]presence.Head, error
 	return heads, l.fails
 }
 
+func (l *ledger) Moments(context.Context) ([]presence.Moment, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.headsAsked != nil {
+		l.headsAsked()
+	}
+	var moments []presence.Moment
+	for _, h := range l.heads {
+		moments = append(moments, presence.Moment{Head: h, AsOf: l.version})
+	}
+	return moments, l.fails
+}
+
 func (l *ledger) Lookup(ctx context.Context, _ string, users []string) ([]presence.Record, error) {
 	l.mu.Lock()
 	l.lookups = append(l.lookups, strings.Join(users, " "))

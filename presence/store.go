@@ -102,6 +102,10 @@ type Store interface {
 	// every write acknowledged before the call.
 	Heads(ctx context.Context, lanes []int) ([]Head, error)
 
+	// Moments reads the same of all lanes, each with a moment of the store that is not before the call: a record that has all changes up to the head
+	// is true as of then.
+	Moments(ctx context.Context) ([]Moment, error)
+
 	// Secret is a random key that all instances share, made at first need.
 	Secret(ctx context.Context) ([]byte, error)
 
