@@ -23,8 +23,8 @@ import (
 // faults are all that goes wrong while people beat and others watch. Each has instances and a Redis of its own to break; what must be so whatever
 // happens is P1 to P7 of package chaos, and some ask for more.
 var faults = []*fault{
-	{id: "A0", name: "nothing goes wrong", promise: "P1 to P7", happen: func(s *stage) { time.Sleep(5 * time.Second) }},
-	{id: "A1", name: "one of three instances is killed", promise: "P1: nobody falsely offline; its streams move to others", random: true, happen: func(s *stage) {
+	{id: "A0", timed: true, name: "nothing goes wrong", promise: "P1 to P7", happen: func(s *stage) { time.Sleep(5 * time.Second) }},
+	{id: "A1", timed: true, name: "one of three instances is killed", promise: "P1: nobody falsely offline; its streams move to others", random: true, happen: func(s *stage) {
 		killed := s.play.Now()
 		s.kill(0)
 		time.Sleep(time.Second)
@@ -68,7 +68,7 @@ var faults = []*fault{
 		time.Sleep(3 * time.Second) // people come and go meanwhile
 		s.away(s.redis.Kill, 500*time.Millisecond, func() { s.redis.Restart() })
 	}},
-	{id: "A8", name: "Redis is frozen for longer than a TTL", promise: "P1; `degraded` within 3 s, `recovered` within 5 s", random: true, happen: func(s *stage) {
+	{id: "A8", timed: true, name: "Redis is frozen for longer than a TTL", promise: "P1; `degraded` within 3 s, `recovered` within 5 s", random: true, happen: func(s *stage) {
 		frozen := s.play.Now()
 		var thawed chaos.At
 		before := s.goroutines()
@@ -142,7 +142,7 @@ var faults = []*fault{
 	{id: "A12", name: "subscriptions are killed in a loop", promise: "P5: nothing missed stays missed", random: true, happen: func(s *stage) {
 		s.again(4*time.Second, 200*time.Millisecond, func() { s.do("client", "kill", "type", "pubsub") })
 	}},
-	{id: "A12b", name: "one in ten messages is lost on the way to one instance", promise: "P4, P5: a gap is noticed", prepare: behindProxies(1), random: true, happen: func(s *stage) {
+	{id: "A12b", timed: true, name: "one in ten messages is lost on the way to one instance", promise: "P4, P5: a gap is noticed", prepare: behindProxies(1), random: true, happen: func(s *stage) {
 		s.proxies[0].Lose(10)
 		time.Sleep(5 * time.Second)
 		s.proxies[0].Lose(0)
@@ -157,7 +157,7 @@ var faults = []*fault{
 		defer s.do("config", "set", "client-output-buffer-limit", "pubsub 32mb 8mb 60")
 		s.outage(chaos.Outage{Part: true}, s.slots[0].freeze, s.ttl()/2, s.slots[0].thaw)
 	}},
-	{id: "A14", name: "Sentinel fails over", promise: "P1; writes are back soon", ttl: 5 * time.Second, instances: 2, prepare: behindSentinels, happen: func(s *stage) {
+	{id: "A14", timed: true, name: "Sentinel fails over", promise: "P1; writes are back soon", ttl: 5 * time.Second, instances: 2, prepare: behindSentinels, happen: func(s *stage) {
 		s.failOver()
 	}},
 	{id: "A14b", name: "Sentinel fails over to a replica that lags behind", promise: "P1, P4, P6, as with old data", ttl: 5 * time.Second, instances: 2, lossy: true, prepare: behindSentinels, happen: func(s *stage) {
@@ -248,7 +248,7 @@ func (f *fault) run(t *testing.T) {
 	if f.alone != nil {
 		s := bareStage(t, f)
 		f.alone(s)
-		s.report(0, chaos.Figures{})
+		s.report(chaos.Verdict{}, false)
 		return
 	}
 	s := newStage(t, f)

@@ -132,6 +132,12 @@ func (j *Judge) Take(h *History, slack Slack, until At) {
 	j.silence(now, until)
 }
 
+// SoFar is what was found in the pieces that were taken.
+func (j *Judge) SoFar() Verdict {
+	j.count()
+	return j.Verdict
+}
+
 func (j *Judge) add(property, user, watcher string, at At, format string, args ...any) {
 	j.Violations = append(j.Violations, Violation{property, user, watcher, at, fmt.Sprintf(format, args...)})
 }
