@@ -42,6 +42,7 @@ type stage struct {
 	happens  *fault // what happens just now, where it is another
 	seed     uint64
 	redis    *redistest.Server // where there is just one
+	replica  *redistest.Server // of redis, where the fault asked for one
 	group    *redistest.Sentinel
 	cluster  *redistest.Cluster
 	url      func(slot int) string
