@@ -193,6 +193,13 @@ func zeroWindows(s *stage) {
 		}
 		wait.Wait()
 	}
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	pace := func() {
+		if s.long { // a hundred changes a second; else as many as there can be, to be done soon
+			<-second.C
+		}
+	}
 	change(0)
 	query := url.Values{"user": crowd}.Encode()
 	small := &net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
@@ -210,7 +217,10 @@ func zeroWindows(s *stage) {
 	var before time.Duration
 	if s.long {
 		asking := s.probe(50)
-		time.Sleep(5 * time.Second)
+		for round := range 6 {
+			pace()
+			change(round)
+		}
 		before, _ = asking.end()
 	}
 	kernel := tcpKiB(t)
@@ -235,6 +245,7 @@ func zeroWindows(s *stage) {
 	}
 	began, most, pinned := time.Now(), int64(0), int64(0)
 	for round := 1; i.descriptors(t) > descriptors+readers/100+10; round++ {
+		pace()
 		change(round)
 		most, pinned = max(most, i.residentKiB(t)-resident), max(pinned, tcpKiB(t)-kernel)
 		if time.Since(began) > patience {
