@@ -149,8 +149,11 @@ const distinctAtOnce = 128
 
 var distinctSeed = maphash.MakeSeed() // random, so that nobody can choose ids that stand in each other's way
 
-// distinct drops doubles and keeps the order. Where there are none, it returns the list itself.
+// distinct drops doubles and keeps the order. Where there are none, it returns the list itself, but never nil: answers show an empty list.
 func distinct(ids []string) []string {
+	if ids == nil {
+		return []string{}
+	}
 	if len(ids) > distinctAtOnce {
 		return distinctByMap(ids)
 	}
