@@ -50,12 +50,7 @@ type Mark struct {
 func (m Mark) expired(now Version) bool { return VersionAt(m.Until) <= now }
 
 func (f Membership) applyTo(r *Record) {
-	i, found := slices.BinarySearchFunc(r.Memberships, f.Session, byMembershipSession)
-	if found {
-		r.Memberships[i] = f
-		return
-	}
-	r.Memberships = slices.Insert(r.Memberships, i, f)
+	r.Memberships = put(r.Memberships, f, f.Session, byMembershipSession)
 }
 
 func (f Mark) applyTo(r *Record) {
