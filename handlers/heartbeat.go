@@ -25,12 +25,15 @@ func (s *Server) Heartbeat(w http.ResponseWriter, r *http.Request, params api.He
 	granted, refused := sortOut(body.Rooms, identity(r))
 	minimal := params.Prefer != nil && prefersMinimal(*params.Prefer) && len(refused) == 0
 	beat := heartbeatOf(body, identity(r), minimal)
-	beat.Rooms = granted
+	if stays := granted != nil && s.limits.stays(w.Header(), beat.User); !stays {
+		beat.Rooms = granted
+	}
 	out, err := s.beat(r.Context(), w.Header(), beat)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
+	s.limits.came(beat.User, out.Came)
 	next := jitter(s.tracker.Policy.Heartbeat, 0.1)
 	w.Header().Set("Presence-Next-Ms", strconv.FormatInt(next.Milliseconds(), 10))
 	w.Header().Set("Cache-Control", "no-store")

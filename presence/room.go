@@ -210,6 +210,16 @@ func (r Record) TypesIn(room string, now Version) bool {
 	return slices.ContainsFunc(r.Marks, func(m Mark) bool { return m.Room == room && r.holds(m, now) })
 }
 
+// Beyond is how many rooms of a membership are not among others, which are sorted.
+func (m Membership) Beyond(rooms []string) (n int) {
+	for _, stay := range m.Stays {
+		if _, in := slices.BinarySearch(rooms, stay.Room); !in {
+			n++
+		}
+	}
+	return n
+}
+
 // SetRooms is the membership of a session that is in just these rooms from now on.
 func (r Record) SetRooms(session string, rooms []string, v Version) (m Membership, changed bool) {
 	before := r.membershipOf(session)

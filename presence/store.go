@@ -149,6 +149,7 @@ type Beaten struct {
 	Steady bool // nothing new: only the deadline has moved
 	// Returned says that the session had said goodbye, and has come back within its grace.
 	Returned bool
+	Came     int    // into how many rooms the session has come by it
 	Record   Record // after the beat; without facts where the beat was Minimal
 }
 

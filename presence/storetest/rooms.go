@@ -169,6 +169,27 @@ var roomStories = []story{
 		a.wantRoomCount(0)
 		a.wantHeard(presence.ByBeat, presence.ByBeat, presence.ByBeat)
 	}},
+	// By this a server holds users to a rate of rooms.
+	{"ABeatTellsIntoHowManyRoomsItsSessionHasCome", func(a *actor) {
+		wants := func(b presence.Beat, came int) {
+			a.t.Helper()
+			for _, b.Minimal = range []bool{true, false} { // the second brings nothing new
+				if out := a.beat(b); out.Came != came {
+					a.t.Fatalf("Beat(%s, %v) brings her into %d rooms, want %d", b.Session, b.Rooms, out.Came, came)
+				}
+				came = 0
+			}
+		}
+		wants(beatOf("ada", "session-1"), 0)
+		wants(beatIn("ada", "session-1", "hall", "lobby"), 2)
+		wants(beatIn("ada", "session-1", "attic", "hall", "lobby"), 1)
+		wants(beatIn("ada", "session-1", "den", "hall"), 1)
+		wants(beatIn("ada", "session-1", "hall"), 0)
+		wants(beatIn("ada", "session-2", "hall", "lobby"), 2) // a new session, of a user who is in one of them
+		a.leave("ada", "session-2")
+		wants(beatIn("ada", "session-2", "hall", "porch", "lobby"), 1) // and returns
+		wants(beatIn("ada", "session-1"), 0)
+	}},
 	{"ABeatWithoutRoomsKeepsThem", func(a *actor) {
 		a.beat(beatOf("ada", "session-1"))
 		a.beat(beatIn("ada", "session-1", "hall"))
