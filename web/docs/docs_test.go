@@ -219,6 +219,19 @@ func TestEveryPageIsInTheNavigation(t *testing.T) {
 	}
 }
 
+// What stands beneath a page's name in the list of all pages says something of it.
+func TestEveryPageHasASummaryThatSaysSomething(t *testing.T) {
+	b, err := readBook(manual(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range b.order {
+		if words := strings.Fields(p.Summary); len(words) < 4 || strings.HasPrefix(p.Summary, "This page") {
+			t.Errorf("%s begins with %q, which tells nobody what is in it", p.File, p.Summary)
+		}
+	}
+}
+
 func TestTwoFilesForOnePageAreRefused(t *testing.T) {
 	_, err := readBook(fstest.MapFS{"docs/README.md": {}, "docs/order.txt": {}, "docs/a.md": {}, "docs/a/README.md": {}})
 	if err == nil {
