@@ -134,8 +134,7 @@ func (r *reader) parseFlags(fs *flag.FlagSet, args []string) error {
 		case errors.Is(err, flag.ErrHelp):
 			return err
 		case err != nil:
-			what, _, _ := strings.Cut(err.Error(), "=")
-			r.problem("%s; see presently help", what)
+			r.problem("%s", flagProblem(fs, err))
 			for len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 				args = args[1:] // the value of the flag that is not known
 			}

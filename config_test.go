@@ -138,7 +138,7 @@ func TestEverythingWrongIsNamedAtOnce(t *testing.T) {
 		t.Fatal("no error")
 	}
 	for _, want := range []string{
-		"flag provided but not defined: -no-such-flag", "bad flag syntax", "flag needs an argument: -drain",
+		"--no-such-flag is no flag", "bad flag syntax", "--drain stands alone",
 		`--partitions: "0" is no number from 1 to 1024`, "--grace: -1s is not between 0s and 24h0m0s",
 		`PRESENTLY_TTL: "90" is no duration: write it like 90s`, `PRESENTLY_LISTEN: "8080" is no address: write it like :8080`,
 		`PRESENTLY_LOG_FORMAT: "xml" is none of text, json`, `PRESENTLY_LOG_LEVEL: "loud" is none of`, `PRESENTLY_RATE_LIMIT: "no" is none of on, off`,
