@@ -68,6 +68,7 @@ type opening struct {
 // watchList is what a stream is to show.
 type watchList struct {
 	users, rooms []string
+	sorted       []string // users; or nil
 	wants        wants
 	quiet        bool
 }
@@ -86,7 +87,12 @@ func (s *Server) openingOf(r *http.Request, params api.OpenStreamParams) (openin
 	}
 	who := identity(r)
 	o := opening{user: who.User, issued: who.Issued, expires: who.Expires, lastID: lastEventID(params)}
-	o.users, o.rooms, o.wants = distinct(params.User), distinct(params.Room), wants{true, true, true}
+	o.users, o.rooms, o.wants = params.User, distinct(params.Room), wants{true, true, true}
+	if list, once := sortIDs(params.User); once {
+		o.sorted = list
+	} else {
+		o.users = distinct(params.User)
+	}
 	if len(o.users)+len(o.rooms) == 0 {
 		return opening{}, invalid("/user", "name at least one user or room to watch, as ?user= or ?room=")
 	}
