@@ -123,13 +123,11 @@ func (s *Stream) Offer(k Key, v Variant, f *Frame) {
 	if t == nil {
 		return
 	}
-	var r round
-	defer r.end()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.survive()
 	slot := s.box.find(t)
-	s.deliver(slot >= 0 && s.box.watches[slot].variant == v && s.box.offer(slot, f), &r)
+	s.deliver(slot >= 0 && s.box.watches[slot].variant == v && s.box.offer(slot, f))
 }
 
 // offer is for topics, whose lock keeps slot from meaning another key.
@@ -137,7 +135,7 @@ func (s *Stream) offer(slot int32, f *Frame, r *round) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.survive()
-	s.deliver(s.box.offer(slot, f), r)
+	s.deliverIn(r, s.box.offer(slot, f))
 }
 
 // survive is deferred by what is done for many streams in turn: one whose mailbox panics is ended, and the others get what is theirs. The lock
@@ -154,7 +152,14 @@ func (s *Stream) survive() {
 }
 
 // deliver notes when something came for which the writer is to be woken, and wakes it. The lock is held.
-func (s *Stream) deliver(wake bool, r *round) {
+func (s *Stream) deliver(wake bool) {
+	var r round
+	s.deliverIn(&r, wake)
+	r.end()
+}
+
+// deliverIn is deliver in a round of several.
+func (s *Stream) deliverIn(r *round, wake bool) {
 	if !wake {
 		return
 	}
