@@ -39,8 +39,11 @@ type Pool struct {
 	ready      sync.Cond // there is a first, or it is stopped
 	first      *pooled   // of the streams that wait for a worker
 	last       *pooled   // of these
-	hangups    *hangups  // nil until there is a stream
-	lastID     uint64    // of a stream
+	length     int       // how many they are
+	workers    int
+	asleep     int      // workers that wait, but for those that are being woken
+	hangups    *hangups // nil until there is a stream
+	lastID     uint64   // of a stream
 	streams    map[uint64]*pooled
 	emptied    chan struct{} // closed when the last of the streams has gone after Run's ctx has ended
 	background sync.WaitGroup
@@ -62,10 +65,10 @@ func NewPool() *Pool {
 // Run writes streams until ctx ends, and then cuts those that are left. It returns when nothing of them is left either, and is called once.
 func (p *Pool) Run(ctx context.Context) {
 	p.mu.Lock()
-	p.running = true
+	p.running, p.workers = true, runtime.GOMAXPROCS(0)
 	p.mu.Unlock()
 	var workers sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
+	for range p.workers {
 		workers.Go(p.work)
 	}
 
@@ -165,27 +168,40 @@ func (p *Pool) hungUp(id uint64) {
 	}
 }
 
-// queue has a worker look at m.
-func (p *Pool) queue(m *pooled) {
+// fewStreams are so many that one worker writes them as soon as another would have been woken to help: each takes some µs.
+const fewStreams = 32
+
+// queue has workers look at a list of streams.
+func (p *Pool) queue(first, last *pooled, n int) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.first == nil {
-		p.first = m
+		p.first = first
 	} else {
-		p.last.next = m
+		p.last.next = first
 	}
-	p.last = m
-	p.mu.Unlock()
-	p.ready.Signal()
+	p.last = last
+	p.length += n
+	for p.asleep > 0 && p.length > fewStreams*(p.workers-p.asleep) {
+		p.asleep--
+		p.ready.Signal()
+	}
 }
 
 // work writes streams until the pool is stopped.
 func (p *Pool) work() {
 	for m := p.next(); m != nil; m = p.next() {
-		m.turn()
+		for m != nil {
+			next := m.next
+			m.next = nil
+			m.turn()
+			m = next
+		}
 	}
 }
 
-// next is a stream to write, or nil when there will be none any more.
+// next is a list of streams to write, or nil when there will be none any more. A worker takes several at a time, so that workers seldom meet, and
+// leaves enough to the others.
 func (p *Pool) next() *pooled {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -193,11 +209,56 @@ func (p *Pool) next() *pooled {
 		if p.stopped {
 			return nil
 		}
+		p.asleep++
 		p.ready.Wait()
 	}
-	m := p.first
-	p.first, m.next = m.next, nil
-	return m
+	n := min(1+p.length/(2*p.workers), fewStreams/2)
+	first := p.first
+	last := first
+	for range n - 1 {
+		last = last.next
+	}
+	p.first, last.next = last.next, nil
+	p.length -= n
+	return first
+}
+
+// A round is one frame on its way to streams. Those that a pool writes go to its queue some at a time: one by one, whoever offers and whoever
+// writes would stand in each other's way for each.
+type round struct {
+	first, last *pooled
+	n           int
+	at          time.Time
+}
+
+// began is when the round began, by the clock, which is asked once.
+func (r *round) began() time.Time {
+	if r.at.IsZero() {
+		r.at = time.Now()
+	}
+	return r.at
+}
+
+// add has m looked at, which nobody else may have looked at meanwhile.
+func (r *round) add(m *pooled) {
+	if r.n == fewStreams || r.n > 0 && r.first.pool != m.pool {
+		r.end()
+	}
+	if r.n == 0 {
+		r.first = m
+	} else {
+		r.last.next = m
+	}
+	r.last = m
+	r.n++
+}
+
+// end has all looked at that were added.
+func (r *round) end() {
+	if r.n > 0 {
+		r.first.pool.queue(r.first, r.last, r.n)
+	}
+	r.first, r.last, r.n = nil, nil, 0
 }
 
 // pooled is a stream that a pool writes. It is its own sink.
@@ -211,7 +272,7 @@ type pooled struct {
 	rest []byte                           // what the connection has not taken yet
 	late struct{ since, began time.Time } // of that: what Options.Wrote is to be told when it is taken
 	id   uint64
-	next *pooled // in the pool's queue; guarded by its lock
+	next *pooled // in the pool's queue, guarded by its lock; or in the list of whoever has made it busy
 
 	due   time.Time // in the pool's timers, and guarded by their lock
 	place int       // there; -1: not there
@@ -287,7 +348,7 @@ func (m *pooled) poke() {
 		return
 	}
 	m.busy = true
-	m.pool.queue(m)
+	m.pool.queue(m, m, 1)
 }
 
 // cut ends the stream without another word.
@@ -354,7 +415,7 @@ func (m *pooled) after(ended bool, err error) {
 		m.busy = again
 		m.mu.Unlock()
 		if again {
-			m.pool.queue(m)
+			m.pool.queue(m, m, 1)
 		}
 	}
 }
@@ -376,7 +437,8 @@ func (m *pooled) press() error {
 		m.tell(m.late.since, m.late.began)
 		m.late.since, m.late.began = time.Time{}, time.Time{}
 	}
-	return m.conn.SetWriteDeadline(time.Time{})
+	m.conn.SetWriteDeadline(time.Time{}) //nolint:errcheck // a connection that was closed meanwhile: all was taken before that, and whoever closed it has said why
+	return nil
 }
 
 // finish lets go of everything.
