@@ -504,7 +504,7 @@ func TestAPoolWritesTheHeadOfAResponseTogetherWithWhatComesFirst(t *testing.T) {
 			t.Errorf("the head lacks %q:\n%s", want, head)
 		}
 	}
-	if want := "18\r\nevent: hello\ndata: {}\n\n\r\n"; string(body) != want {
+	if want := "17\r\nevent: hello\ndata: {}\n\n\r\n"; string(body) != want {
 		t.Errorf("with the head came %q, want %q", body, want)
 	}
 }
