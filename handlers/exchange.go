@@ -107,7 +107,7 @@ func subjectOf(r *http.Request) subject {
 // server's buffers beneath it: ten thousand streams may wait at a time.
 func (s *Server) tellLater(r *http.Request, user string) (tell func(err error, bytes int64, ended string)) {
 	x := exchangeOf(r.Context())
-	x.lasts = true
+	x.lasts, x.status = true, http.StatusOK // a pool writes the answer's head itself
 	of := subjectOf(r)
 	of.method, of.path = strings.Clone(of.method), strings.Clone(of.path)
 	later := exchange{id: x.id, began: x.began, user: user, status: http.StatusOK, lasts: true}

@@ -105,11 +105,13 @@ func (t *topic) slot(s *Stream) int32 {
 // offer holds the topic's lock for the whole round, so that a stream that parts
 // meanwhile cannot leave a slot that means another key by then.
 func (t *topic) offer(v Variant, f *Frame) {
+	var r round
+	defer r.end()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i := range t.subs {
 		if sub := &t.subs[i]; sub.variant == v {
-			sub.stream.offer(sub.slot, f)
+			sub.stream.offer(sub.slot, f, &r)
 		}
 	}
 }
