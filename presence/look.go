@@ -283,7 +283,7 @@ func (l *boardLane) sound() bool { return l.spoke && !l.doubt && !l.stale() }
 // looked finds the entry of a user who has been looked at of late. The lane's lock is held.
 func (l *boardLane) looked(user string) *Entry {
 	e := l.entries[user]
-	if e == nil || !e.loaded || e.failed || e.whole != l.missed || e.lookedAt == 0 || l.lingered(e.lookedAt) {
+	if e == nil || !e.loaded || e.failed || e.whole != l.missed || l.clock-e.lookedAt > Version(lingerFor/time.Microsecond) {
 		return nil
 	}
 	return e
