@@ -235,8 +235,16 @@ func TestWhatLooksMakeTheBoardKeepIsBoundedAndForgotten(t *testing.T) {
 			}
 			mustLook(t, l.board, "eve", users...)
 		}
-		if n := l.board.Len(); n != presence.LooksMost {
-			t.Errorf("%d records are kept, want %d", n, presence.LooksMost)
+		if n, weight := l.board.Len(), l.board.Looks(); n != presence.LooksMost || weight != n {
+			t.Errorf("%d records are kept, which weigh %d, want %d", n, weight, presence.LooksMost)
+		}
+		for user, kept := range map[string]int{"bob": 0, "user-0-0x": 0, "cy": 0, fmt.Sprint("user-", presence.LooksMost/100, "-0x"): 1} {
+			if s := mustLook(t, l.board, "eve", user); s.kept != kept { // whoever is new is kept from now on
+				t.Errorf("of %s, %d is kept, want %d", user, s.kept, kept)
+			}
+			if s := mustLook(t, l.board, "eve", user); s.kept != 1 {
+				t.Errorf("%s is not kept", user)
+			}
 		}
 		for range 2 {
 			l.pass(presence.Version((presence.LingerFor + time.Second).Microseconds()))
