@@ -131,8 +131,8 @@ func TestAListIsReadTheSameByUsAndByTheGeneratedCode(t *testing.T) {
 
 var longest = strings.Repeat("x", 128)
 
-func TestDistinctDropsDoublesAndChangesNoList(t *testing.T) {
-	for _, n := range []int{0, 1, 2, 5, 100, distinctAtOnce, distinctAtOnce + 1, 500} {
+func TestEachOnceDropsDoublesAndChangesNoList(t *testing.T) {
+	for _, n := range []int{0, 1, 2, 5, 100, eachAtOnce, eachAtOnce + 1, 500} {
 		dice := rand.New(rand.NewPCG(uint64(n), 1)) //nolint:gosec // small
 		for _, of := range []int{1, 3, 40, 1000, 1 << 30} {
 			list := make([]string, n)
@@ -140,8 +140,8 @@ func TestDistinctDropsDoublesAndChangesNoList(t *testing.T) {
 				list[i] = fmt.Sprint(dice.IntN(of))
 			}
 			before := slices.Clone(list)
-			want := distinctByMap(list)
-			if got := distinct(list); !slices.Equal(got, want) || !slices.Equal(list, before) || cap(got) > 0 && len(got) == len(list) && cap(got) != len(got) {
+			want := distinct(list)
+			if got := eachOnce(list); !slices.Equal(got, want) || !slices.Equal(list, before) || cap(got) > 0 && len(got) == len(list) && cap(got) != len(got) {
 				t.Errorf("%d of %d: %q, want %q", n, of, got, want)
 			}
 		}
