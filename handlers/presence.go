@@ -63,7 +63,7 @@ func (s *Server) ListPresences(w http.ResponseWriter, r *http.Request, params ap
 	if named := exchangeOf(r.Context()).users; named != nil {
 		users = named
 	}
-	seen, err := s.look(r, distinct(users))
+	seen, err := s.look(r, eachOnce(users))
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -78,7 +78,7 @@ func (s *Server) QueryPresences(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	seen, err := s.look(r, distinct(query.Users))
+	seen, err := s.look(r, eachOnce(query.Users))
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -144,23 +144,20 @@ func isPlainUser(name string) bool {
 	return true
 }
 
-// distinctAtOnce is how many ids are compared without a map, by a table that is twice as large or larger.
-const distinctAtOnce = 128
+// eachAtOnce is how many ids are compared without a map, by a table that is twice as large or larger.
+const eachAtOnce = 128
 
-var distinctSeed = maphash.MakeSeed() // random, so that nobody can choose ids that stand in each other's way
+var eachSeed = maphash.MakeSeed() // random, so that nobody can choose ids that stand in each other's way
 
-// distinct drops doubles and keeps the order. Where there are none, it returns the list itself, but never nil: answers show an empty list.
-func distinct(ids []string) []string {
-	if ids == nil {
-		return []string{}
+// eachOnce is distinct for long lists that nobody changes. Where nobody is named twice, it returns the list itself.
+func eachOnce(ids []string) []string {
+	if len(ids) > eachAtOnce {
+		return distinct(ids)
 	}
-	if len(ids) > distinctAtOnce {
-		return distinctByMap(ids)
-	}
-	var table [2 * distinctAtOnce]uint8 // places in out, from 1
+	var table [2 * eachAtOnce]uint8 // places in out, from 1
 	out := ids[:0:0]
 	for n, id := range ids {
-		i := uint8(maphash.String(distinctSeed, id)) //nolint:gosec // its last bits
+		i := uint8(maphash.String(eachSeed, id)) //nolint:gosec // its last bits
 		for table[i] != 0 && out[table[i]-1] != id {
 			i++ // which goes round
 		}
@@ -175,12 +172,13 @@ func distinct(ids []string) []string {
 		default:
 			out = append(out, id)
 		}
-		table[i] = uint8(len(out)) //nolint:gosec // at most distinctAtOnce
+		table[i] = uint8(len(out)) //nolint:gosec // at most eachAtOnce
 	}
 	return out
 }
 
-func distinctByMap(ids []string) []string {
+// distinct drops doubles and keeps the order.
+func distinct(ids []string) []string {
 	out, seen := make([]string, 0, len(ids)), make(map[string]bool, len(ids))
 	for _, id := range ids {
 		if !seen[id] {

@@ -161,12 +161,17 @@ func (l *boardLane) forget() {
 		case !l.lingered(e.idleAt):
 			l.note(e) // watched meanwhile, and left again
 		default:
-			delete(l.entries, e.user)
-			l.looks -= e.weight
-			if e.place >= 0 {
-				heap.Remove(&l.expiries, e.place)
-			}
+			l.remove(e)
 		}
+	}
+}
+
+// remove takes out an entry that nobody watches.
+func (l *boardLane) remove(e *Entry) {
+	delete(l.entries, e.user)
+	l.looks -= e.weight
+	if e.place >= 0 {
+		heap.Remove(&l.expiries, e.place)
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 
 const (
 	// looksMost is how many records are kept because somebody has looked at their users, which strangers decide. One of a user with many
-	// relations counts for several. With some 2 KiB each that is 40 MiB; past it, those who are looked at are read from the store each time.
+	// relations counts for several. With some 2 KiB each that is 40 MiB; past it, those go who were looked at first.
 	looksMost = 20_000
 	// relationsAsARecord is how many relations weigh as much as a record.
 	relationsAsARecord = 16
@@ -225,7 +225,7 @@ func (b *Board) toKeep(viewer string, users []string, places []int) (keep, rest 
 			rest = append(rest, place)
 		case e != nil:
 			keep = append(keep, place)
-		case l.looks >= looksMost/len(b.lanes):
+		case !l.makeRoom(looksMost / len(b.lanes)):
 			rest = append(rest, place)
 		default:
 			user = strings.Clone(user) // which outlives the request that it is a part of
@@ -238,6 +238,29 @@ func (b *Board) toKeep(viewer string, users []string, places []int) (keep, rest 
 		l.mu.Unlock()
 	}
 	return keep, rest, mine
+}
+
+// makeRoom reports whether one more record may be kept for a look. Whoever came first goes for him: were the newcomer not kept, somebody who looks at many could
+// have others be read each time, as long as he likes, and time it. The lane's lock is held.
+func (l *boardLane) makeRoom(most int) bool {
+	const tries = 8 // some are watched by now, or were left by a stream
+	for range tries {
+		if l.looks < most || len(l.idle) == 0 {
+			break
+		}
+		e := l.idle[0].entry
+		l.idle[0] = idling{}
+		l.idle = l.idle[1:]
+		e.noted = false
+		switch {
+		case e.watchers > 0: // it is noted when it is left
+		case e.weight == 0:
+			l.note(e)
+		default:
+			l.remove(e)
+		}
+	}
+	return l.looks < most
 }
 
 // settleLooks gives entries the records that were read for them, and lets go of them: they stay for a while.
@@ -283,7 +306,7 @@ func (l *boardLane) sound() bool { return l.spoke && !l.doubt && !l.stale() }
 // looked finds the entry of a user who has been looked at of late. The lane's lock is held.
 func (l *boardLane) looked(user string) *Entry {
 	e := l.entries[user]
-	if e == nil || !e.loaded || e.failed || e.whole != l.missed || e.lookedAt == 0 || l.lingered(e.lookedAt) {
+	if e == nil || !e.loaded || e.failed || e.whole != l.missed || l.clock-e.lookedAt > Version(lingerFor/time.Microsecond) {
 		return nil
 	}
 	return e
