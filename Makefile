@@ -106,7 +106,7 @@ bench-page: setup ## measure everything beside others, and write docs/performanc
 # other; how often those are run that must stand alone; how many minutes all of it may take (0: as many as it takes), in which as much is run as fits.
 MINUTES  ?= 30
 REPEATS  ?= 20
-PARALLEL ?= 5
+PARALLEL ?= 7
 ALONE    ?= 1
 BUDGET   ?= 0
 SOAK     := .cache/soak

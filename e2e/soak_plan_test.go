@@ -49,7 +49,7 @@ func TestEverythingBreaksAgainAndAgain(t *testing.T) {
 	stop, release := signal.NotifyContext(t.Context(), syscall.SIGINT, syscall.SIGTERM)
 	defer release()
 	s := &soaking{
-		t: t, repeats: int(soakNumber(t, repeatsEnv, 1)), parallel: int(soakNumber(t, parallelEnv, 5)), stop: stop, began: time.Now(), cpu: spent(), took: map[string]time.Duration{},
+		t: t, repeats: int(soakNumber(t, repeatsEnv, 1)), parallel: int(soakNumber(t, parallelEnv, 7)), stop: stop, began: time.Now(), cpu: spent(), took: map[string]time.Duration{},
 	}
 	if name := os.Getenv(resultsEnv); name != "" {
 		s.dir = filepath.Dir(name)
