@@ -101,12 +101,12 @@ var goals = []struct {
 	{goal{"R13", "zero-window readers: cut; growth of resident memory; the kernel's for each; p99 of others", "≤ 10 s, ≤ 32 MiB, ≤ 128 KiB, +≤ 10 %", func(rs results) (string, bool) {
 		cut, grown, kernel := rs.most("cutS", "A23"), rs.most("residentMiB", "A23"), rs.most("kernelKiB", "A23")
 		before, during := rs.most("othersBefore", "A23"), rs.most("othersDuring", "A23")
-		text := fmt.Sprintf("%.1f s, %.0f MiB for %.0f readers", cut, grown, rs.most("readers", "A23"))
+		text := fmt.Sprintf("%.1f s, %.0f MiB at most and %.0f in the end for %.0f readers", cut, grown, rs.most("residentEndMiB", "A23"), rs.most("readers", "A23"))
 		if before > 0 {
 			text += fmt.Sprintf(", %.0f KiB, %.1f ms after %.1f ms", kernel, 1000*during, 1000*before)
 		}
 		return text, cut <= 10 && grown <= 32 && before > 0 && kernel <= 128 && during <= 1.1*before
-	}, "100 changes a second; memory is that of the process with all streams open, ended ones included until they are collected; the kernel's is that of both ends of each connection; p99 is of a few hundred beats, so that it is that of the slowest few"}, []string{"A23"}},
+	}, "100 changes a second; memory is that of the process, most of it garbage of opening that the collector lets be (memory.go): a heap profile shows 11 KiB alive for each reader; the kernel's is that of both ends of each connection; p99 is of a few hundred beats, so that it is that of the slowest few"}, []string{"A23"}},
 	{goal{"R14", "Redis hangs: refusals p99; more goroutines; keep-alives missed", "≤ 300 ms, ≤ those in flight, 0", func(rs results) (string, bool) {
 		at, through, more := rs.most("refusedAtP99", "A8"), rs.most("refusedP99", "A8"), rs.most("goroutines", "A8")
 		if at == 0 {

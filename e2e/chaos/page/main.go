@@ -233,7 +233,7 @@ var words = []struct{ name, text string }{
 	{"noticedS", "noticed after %.2f s"}, {"outageS", "no writes for %.2f s"}, {"refusedP99", "a refusal took %.2f s (p99)"}, {"lost", "%.0f messages lost"},
 	{"streams", "%.0f streams"}, {"lateP99", "ends told %.2f s late (p99)"}, {"beatP99", "a beat took %.2f s (p99)"}, {"awayMax", "a stream was away %.1f s"}, {"failed", "%.0f requests failed"},
 	{"broken", "%.0f requests answered by nobody"}, {"readers", "%.0f readers"}, {"cutS", "all cut after %.1f s"}, {"cycles", "%.0f streams"},
-	{"descriptors", "%+.0f descriptors"}, {"goroutines", "%+.0f goroutines"}, {"residentMiB", "%+.0f MiB resident"},
+	{"descriptors", "%+.0f descriptors"}, {"goroutines", "%+.0f goroutines"}, {"residentMiB", "%+.0f MiB resident"}, {"residentEndMiB", "%+.0f MiB in the end"},
 	{"refusedAtP99", "a beat at an instance itself took %.2f s (p99)"}, {"frozenS", "Redis hung for %.0f s"}, {"silentS", "no stream was silent for more than %.1f s"},
 	{"changesPerS", "%.0f changes a second"}, {"seenP50", "seen after %.4f s"}, {"seenP99", "%.4f s (p99)"}, {"caughtUpS", "all was told again after %.1f s"},
 	{"kernelKiB", "%.0f KiB of the kernel's for each"}, {"othersBefore", "others' beats took %.4f s before"}, {"othersDuring", "%.4f s meanwhile (p99)"},
