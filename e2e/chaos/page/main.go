@@ -155,8 +155,11 @@ func writeRun(page *strings.Builder, name string, rows map[string]*row, all []ch
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		fmt.Fprintf(page, "- It took %.0f min, in which %.1f cores were busy with it on average; up to %d stages stood side by side (random faults count as two)\n", run.Minutes, run.Cores, run.Parallel)
-		if run.Left > 0 || run.Stopped {
-			fmt.Fprintf(page, "- It was ended early: %d stages that were asked for were not begun\n", run.Left)
+		if run.Left > 0 {
+			fmt.Fprintf(page, "- For %d stages that were asked for there was no time left\n", run.Left)
+		}
+		if run.Stopped {
+			fmt.Fprint(page, "- It was stopped by hand\n")
 		}
 	}
 	if x := rows["R17"]; x != nil && x.partial {
