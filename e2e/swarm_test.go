@@ -262,6 +262,7 @@ func zeroWindows(s *stage) {
 	s.figure("readers", float64(readers))
 	s.figure("cutS", time.Since(began).Seconds())
 	s.figure("residentMiB", float64(most)/1024)
+	s.figure("residentEndMiB", float64(i.residentKiB(t)-resident)/1024)
 	// The race detector's shadow is several times what the program itself holds.
 	if bound := int64(readers * 256); most > bound && !raced || most > 8*bound {
 		t.Errorf("%d readers of nothing took %d KiB", readers, most)

@@ -27,7 +27,7 @@ type Run struct {
 	Minutes  float64 `json:"minutes"`
 	Cores    float64 `json:"cores"` // that were busy with us, on average
 	Parallel int     `json:"parallel"`
-	Left     int     `json:"left"` // stages that were asked for, and not begun
+	Left     int     `json:"left"` // stages that were asked for, and for which there was no time
 	Stopped  bool    `json:"stopped"`
 }
 

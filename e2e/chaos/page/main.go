@@ -155,8 +155,11 @@ func writeRun(page *strings.Builder, name string, rows map[string]*row, all []ch
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		fmt.Fprintf(page, "- It took %.0f min, in which %.1f cores were busy with it on average; up to %d stages stood side by side (random faults count as two)\n", run.Minutes, run.Cores, run.Parallel)
-		if run.Left > 0 || run.Stopped {
-			fmt.Fprintf(page, "- It was ended early: %d stages that were asked for were not begun\n", run.Left)
+		if run.Left > 0 {
+			fmt.Fprintf(page, "- For %d stages that were asked for there was no time left\n", run.Left)
+		}
+		if run.Stopped {
+			fmt.Fprint(page, "- It was stopped by hand\n")
 		}
 	}
 	if x := rows["R17"]; x != nil && x.partial {
@@ -233,7 +236,10 @@ var words = []struct{ name, text string }{
 	{"noticedS", "noticed after %.2f s"}, {"outageS", "no writes for %.2f s"}, {"refusedP99", "a refusal took %.2f s (p99)"}, {"lost", "%.0f messages lost"},
 	{"streams", "%.0f streams"}, {"lateP99", "ends told %.2f s late (p99)"}, {"beatP99", "a beat took %.2f s (p99)"}, {"awayMax", "a stream was away %.1f s"}, {"failed", "%.0f requests failed"},
 	{"broken", "%.0f requests answered by nobody"}, {"readers", "%.0f readers"}, {"cutS", "all cut after %.1f s"}, {"cycles", "%.0f streams"},
-	{"descriptors", "%+.0f descriptors"}, {"goroutines", "%+.0f goroutines"}, {"residentMiB", "%+.0f MiB resident"},
+	{"descriptors", "%+.0f descriptors"}, {"goroutines", "%+.0f goroutines"}, {"residentMiB", "%+.0f MiB resident"}, {"residentEndMiB", "%+.0f MiB in the end"},
+	{"refusedAtP99", "a beat at an instance itself took %.2f s (p99)"}, {"frozenS", "Redis hung for %.0f s"}, {"silentS", "no stream was silent for more than %.1f s"},
+	{"changesPerS", "%.0f changes a second"}, {"seenP50", "seen after %.4f s"}, {"seenP99", "%.4f s (p99)"}, {"caughtUpS", "all was told again after %.1f s"},
+	{"kernelKiB", "%.0f KiB of the kernel's for each"}, {"othersBefore", "others' beats took %.4f s before"}, {"othersDuring", "%.4f s meanwhile (p99)"},
 	{"stallS", "the machine stalled for %.2f s"}, {"beforeTold", "ended before the deadline told: %.0f"},
 }
 
