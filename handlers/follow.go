@@ -199,7 +199,7 @@ func (f *follower) apply(ctx context.Context, list watchList) error {
 func (f *follower) add(ctx context.Context, list watchList) error {
 	users, rooms := without(list.users, f.list.users), without(list.rooms, f.list.rooms)
 	firsts := map[string]*sse.Frame{}
-	err := f.v.watchUsers(ctx, users, func(e *presence.Entry, first *sse.Frame) { firsts[e.Record.User] = first })
+	err := f.v.watchUsers(ctx, users, func(e *presence.Entry, first view) { firsts[e.Record.User] = first.frame })
 	if err != nil {
 		return err
 	}

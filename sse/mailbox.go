@@ -298,8 +298,10 @@ func (b *mailbox) release(t *topic) *Frame {
 	return f
 }
 
-// grow makes room for n watches and no more.
-func (b *mailbox) grow(n int) { b.watches = slices.Grow(b.watches, n) }
+// grow makes room for n watches and no more, and for what all of them show first.
+func (b *mailbox) grow(n int) {
+	b.watches, b.waiting = slices.Grow(b.watches, n), slices.Grow(b.waiting, n)
+}
 
 // pending tells whether anything that was offered is still to be written.
 func (b *mailbox) pending() bool {

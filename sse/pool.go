@@ -1,6 +1,7 @@
 package sse
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -101,17 +102,13 @@ func (p *Pool) Run(ctx context.Context) {
 // Serve writes s as the response to r. It may return before the stream has ended: done is called then, once, with what
 // Run would return, by a goroutine of its own. The caller does not use w any more.
 func (p *Pool) Serve(s *Stream, w http.ResponseWriter, r *http.Request, done func(error)) {
-	m := p.enter(s, r, done)
-	if m != nil {
-		w.Header().Set("Connection", "close")
-	}
-	sink, err := Start(w, r)
-	if m != nil {
-		if err == nil && m.take(w) {
+	if m := p.enter(s, r, done); m != nil {
+		if m.take(w) {
 			return
 		}
 		p.leave(m)
 	}
+	sink, err := Start(w, r)
 	defer func() { done(err) }()
 	defer s.Close()
 	if err == nil {
@@ -271,6 +268,7 @@ type pooled struct {
 	done func(error)
 	conn net.Conn
 	raw  syscall.RawConn                  // nil: the connection has none
+	head []byte                           // of the response, which goes with what is written first
 	rest []byte                           // what the connection has not taken yet
 	late struct{ since, began time.Time } // of that: what Options.Wrote is to be told when it is taken
 	id   uint64
@@ -285,14 +283,17 @@ type pooled struct {
 	gone        error
 }
 
-// take takes over the connection beneath w, to which the headers were written. It returns false where it could not.
+// take takes over the connection beneath w, to which nothing was written. It returns false where it could not.
 func (m *pooled) take(w http.ResponseWriter) bool {
+	h := w.Header()
+	setHeaders(h)
+	h.Set("Connection", "close")
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if errors.Is(err, http.ErrNotSupported) {
 		return false
 	}
 	m.mu.Lock()
-	m.Stream.pooled, m.conn = m, conn
+	m.Stream.pooled, m.conn, m.head = m, conn, responseHead(h)
 	m.mu.Unlock()
 	if err == nil {
 		err = m.connect()
@@ -300,8 +301,24 @@ func (m *pooled) take(w http.ResponseWriter) bool {
 	if err == nil {
 		_, err = m.guard(func() (bool, error) { return false, m.open() })
 	}
+	if head := m.head; err == nil && head != nil { // it opens with nothing
+		m.head = nil
+		err = m.send(head)
+	}
 	m.after(false, err)
 	return true
+}
+
+// responseHead is what net/http would write before a body that has no known end. Written with what the stream begins with, it costs neither side a
+// system call of its own.
+func responseHead(h http.Header) []byte {
+	b := bytes.NewBuffer(make([]byte, 0, 512))
+	b.WriteString("HTTP/1.1 200 OK\r\n")
+	h.Write(b) //nolint:errcheck // a buffer takes all
+	b.WriteString("Date: ")
+	b.Write(time.Now().UTC().AppendFormat(b.AvailableBuffer(), http.TimeFormat))
+	b.WriteString("\r\nTransfer-Encoding: chunked\r\n\r\n")
+	return b.Bytes()
 }
 
 // connect makes the connection ready to be written to without waiting, and its reader's going be noticed.
@@ -452,7 +469,8 @@ func (m *pooled) hangUp(well bool) {
 func (m *pooled) Write(p []byte) error {
 	b := pushes.Get().(*pushing)
 	defer pushes.Put(b)
-	b.buffer = b.buffer[:0]
+	b.buffer = append(b.buffer[:0], m.head...)
+	m.head = nil
 	b.buffer = strconv.AppendInt(b.buffer, int64(len(p)), 16)
 	b.buffer = append(b.buffer, "\r\n"...)
 	b.buffer = append(b.buffer, p...)

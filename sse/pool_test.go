@@ -482,3 +482,29 @@ func TestStreamsInACrowd(t *testing.T) {
 		}
 	})
 }
+
+// A reader who is told of everything in one piece costs one write, and one wake of his own.
+func TestAPoolWritesTheHeadOfAResponseTogetherWithWhatComesFirst(t *testing.T) {
+	s := servePooled(t, Options{Opening: func([]News, string) []Event { return []Event{{Name: "hello", Data: []byte("{}")}} }})
+	conn, err := net.Dial("tcp", s.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(soon))
+	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: presently\r\n\r\n")
+	got := make([]byte, 4096)
+	n, err := conn.Read(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, body, _ := bytes.Cut(got[:n], []byte("\r\n\r\n"))
+	for _, want := range []string{"HTTP/1.1 200 OK\r\n", "\r\nContent-Type: text/event-stream", "\r\nConnection: close", "\r\nTransfer-Encoding: chunked", "\r\nDate: "} {
+		if !bytes.Contains(head, []byte(want)) {
+			t.Errorf("the head lacks %q:\n%s", want, head)
+		}
+	}
+	if want := "17\r\nevent: hello\ndata: {}\n\n\r\n"; string(body) != want {
+		t.Errorf("with the head came %q, want %q", body, want)
+	}
+}

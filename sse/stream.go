@@ -138,6 +138,14 @@ func (s *Stream) offer(slot int32, f *Frame, r *round) {
 	s.deliverIn(r, s.box.offer(slot, f))
 }
 
+// show offers f, if there is one, to the slot of a key that is being watched. The lock is held.
+func (s *Stream) show(slot int32, f *Frame) {
+	if f != nil {
+		defer s.survive()
+		s.deliver(s.box.offer(slot, f))
+	}
+}
+
 // survive is deferred by what is done for many streams in turn: one whose mailbox panics is ended, and the others get what is theirs. The lock
 // is held.
 func (s *Stream) survive() {

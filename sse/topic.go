@@ -38,10 +38,12 @@ func (t *topic) join(s *Stream, v Variant, how entry) bool {
 			t.subs[s.box.watches[slot].place].variant = v
 			s.box.move(slot, v)
 		}
+		s.show(slot, how.shown)
 		return false
 	}
 	slot := s.box.add(watch{topic: t, place: int32(len(t.subs)), variant: v}, how)
 	t.subs = append(t.subs, sub{stream: s, slot: slot, variant: v})
+	s.show(slot, how.shown)
 	return true
 }
 
