@@ -78,7 +78,7 @@ func New(opts Options) *Server {
 	s.streams.open = map[string]int{}
 	s.revoked = newRevocations()
 	s.sealer.secret = opts.Tracker.Secret
-	s.feed = &feed{hub: s.hub, followers: followers{of: map[string]map[chan struct{}]bool{}}, subscriptionLane: opts.Tracker.SubscriptionLane}
+	s.feed = &feed{hub: s.hub, followers: followers{of: map[string]map[*follower]bool{}}, subscriptionLane: opts.Tracker.SubscriptionLane}
 	s.board = presence.NewBoard(opts.Tracker.Store, s.feed)
 	s.board.Panics = s.panics
 	s.feed.clock, s.feed.seen, s.feed.revoked, s.feed.panics = s.board.Clock, s.seen, s.revoked, s.panics

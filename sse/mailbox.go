@@ -178,6 +178,9 @@ func (b *mailbox) put(slot int32, f *Frame) {
 			return
 		}
 		w.listed = true
+		if b.waiting == nil && !b.opened {
+			b.waiting = make([]waiting, 0, cap(b.watches)) // each will come until it opens
+		}
 		b.waiting = append(b.waiting, waiting{slot: slot})
 		p = &b.waiting[len(b.waiting)-1]
 	}
