@@ -264,6 +264,7 @@ const (
 	ProblemCodeStoreUnavailable     ProblemCode = "store_unavailable"
 	ProblemCodeSubscriptionGone     ProblemCode = "subscription_gone"
 	ProblemCodeTokenExpired         ProblemCode = "token_expired"
+	ProblemCodeTooManyConnections   ProblemCode = "too_many_connections"
 	ProblemCodeTooManyRelations     ProblemCode = "too_many_relations"
 	ProblemCodeTooManyRooms         ProblemCode = "too_many_rooms"
 	ProblemCodeTooManySessions      ProblemCode = "too_many_sessions"
@@ -310,6 +311,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeSubscriptionGone:
 		return true
 	case ProblemCodeTokenExpired:
+		return true
+	case ProblemCodeTooManyConnections:
 		return true
 	case ProblemCodeTooManyRelations:
 		return true

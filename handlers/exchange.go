@@ -27,8 +27,9 @@ type exchange struct {
 	http.ResponseWriter
 	id     string
 	began  time.Time
-	user   string // whose token it is, once that is known
-	status int    // 0: nothing was answered
+	user   string   // whose token it is, once that is known
+	users  []string // whom a list is asked for, where manyUsers has read them
+	status int      // 0: nothing was answered
 	bytes  int64
 	fault  error // ours, for the log alone
 	code   api.ProblemCode

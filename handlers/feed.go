@@ -33,6 +33,7 @@ type feed struct {
 	panics           *presence.Panics
 	clock            func() time.Time // the store's
 	seen             func() time.Time // the moment up to which it has been followed
+	withheld         atomic.Int64     // changes of which some were told nothing, because a user hides from them
 	lost             atomic.Bool
 	since            atomic.Value // api.Time, up to when everything was seen
 }
@@ -49,6 +50,7 @@ type shown struct {
 	stamps   [presence.Classes]stamp
 	sources  [presence.Classes]source
 	apart    map[string]uint64 // digests of what viewers who stand apart were offered last
+	glimpses *glimpses         // of requests, not of streams; nil: nobody has looked
 }
 
 // stamp tells two frames of one class apart without encoding either: what a view says goes by its version, but for the bucket, which goes by the moment.
@@ -97,15 +99,21 @@ func (f *feed) tell(e *presence.Entry, key sse.Key, memo *shown) {
 		f.regroup(e, key)
 		least = e.Record.RelatedAt // for those who have moved just now, and are offered the frame of their class too
 	}
+	withheld := 0
 	for _, v := range f.hub.Variants(key) {
 		if v == apart {
-			f.tellApart(e, key)
+			withheld += f.tellApart(e, key)
 			continue
 		}
 		last := memo.frames[v]
 		if frame := memo.frame(e, presence.Class(v), least); last == nil || frame.Digest != last.Digest {
 			f.hub.Offer(key, v, frame)
+		} else if e.Record.HidesFrom(presence.Class(v)) {
+			withheld++
 		}
+	}
+	if least == 0 { // a change of relations is theirs whom it concerns
+		f.withheld.Add(int64(withheld))
 	}
 }
 
@@ -147,8 +155,8 @@ func (f *feed) regroup(e *presence.Entry, key sse.Key) {
 }
 
 // tellApart offers what is new to those who stand apart. What looks as before is not offered again: in place of what is still to be written, it would
-// be newer, and tell that something has happened.
-func (f *feed) tellApart(e *presence.Entry, key sse.Key) {
+// be newer, and tell that something has happened. It returns how many were told nothing because the user hides from them.
+func (f *feed) tellApart(e *presence.Entry, key sse.Key) (withheld int) {
 	memo := shownOf(e)
 	before := memo.apart
 	memo.apart = nil // forget those who have gone
@@ -159,9 +167,12 @@ func (f *feed) tellApart(e *presence.Entry, key sse.Key) {
 		frame := f.frameFor(e, s.Reader())
 		if frame.Digest != before[s.Reader()] {
 			s.Offer(key, apart, frame)
+		} else if e.Record.HiddenFrom(s.Reader()) {
+			withheld++
 		}
 		memo.noteApart(s.Reader(), frame)
 	}
+	return withheld
 }
 
 func variantOf(e *presence.Entry, viewer string) sse.Variant {

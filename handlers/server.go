@@ -43,6 +43,8 @@ type Options struct {
 	Registry prometheus.Registerer                // where what is measured is registered; nil: nowhere
 	Metrics  http.Handler                         // of /metrics; nil: it is not served here
 	Trace    func(next http.Handler) http.Handler // around each request; nil: nothing
+
+	Operators bool // what is registered is read by operators alone, so that what strangers must not know may be among it
 }
 
 // Server answers all requests. It is safe for concurrent use.
@@ -136,7 +138,7 @@ func (s *Server) routes() http.Handler {
 	if s.opts.Trace != nil {
 		r.Use(s.opts.Trace)
 	}
-	r.Use(s.recoverer, bodiesInTime)
+	r.Use(s.recoverer, bodiesInTime, answersInTime)
 	if len(s.opts.Origins) > 0 {
 		r.Use(cors.Handler(cors.Options{
 			AllowedOrigins:   s.opts.Origins,
@@ -147,7 +149,7 @@ func (s *Server) routes() http.Handler {
 			MaxAge:           600,
 		}))
 	}
-	r.Use(rawPath, oneLine, s.operationsBeforeUsers, middleware.GetHead)
+	r.Use(s.refuseSurplus, rawPath, oneLine, manyUsers, s.operationsBeforeUsers, middleware.GetHead)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errPath()) })
 	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) {
 		if allow := allowed(r, req); allow != "" {
@@ -296,6 +298,7 @@ type contextKey int
 const (
 	keyExchange contextKey = iota
 	keyIdentity
+	keySurplus
 )
 
 // recoverer keeps a bug in one request from ending the process.

@@ -25,6 +25,7 @@ type Source interface {
 	Lanes() int
 	Lane(user string) int
 	Heads(ctx context.Context, lanes []int) ([]Head, error)
+	Moments(ctx context.Context) ([]Moment, error)
 	Room(ctx context.Context, q RoomQuery) (RoomIndex, error)
 }
 
@@ -61,8 +62,10 @@ type Board struct {
 	listener Listener
 	lanes    []boardLane
 	fence    fence[[]Head]
-	work     chan struct{} // one token: some lane is to be read again
-	skipped  atomic.Bool   // some lane was read again but for users or rooms that panicked
+	moments  fence[[]Moment] // for looks, which tell as of when they are true
+	away     atomic.Bool     // the store is lost: whoever looks learns it from the store
+	work     chan struct{}   // one token: some lane is to be read again
+	skipped  atomic.Bool     // some lane was read again but for users or rooms that panicked
 	rooms    gatherings
 
 	unheard   atomic.Int32  // lanes that have not been heard of yet
@@ -93,6 +96,13 @@ func NewBoard(source Source, listener Listener) *Board {
 			return err
 		})
 		return heads, err
+	}
+	b.moments.read = func(ctx context.Context) (moments []Moment, err error) {
+		err = b.Panics.Try(PanicInRead, func() error {
+			moments, err = source.Moments(ctx)
+			return err
+		})
+		return moments, err
 	}
 	return b
 }

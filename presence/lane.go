@@ -17,6 +17,7 @@ type boardLane struct {
 	held     Version // until then the store's silence about somebody is no evidence; 0: no hold
 	doubt    bool    // the store may have lost what is believed here; till the hold is over and all has been read again
 	spoke    bool    // there has been a beacon
+	looks    int     // what the entries weigh that were made for looks
 	entries  map[string]*Entry
 	idle     []idling // left by their last watcher, each entry at most once; some have found new ones since
 	expiries expiries
@@ -160,11 +161,17 @@ func (l *boardLane) forget() {
 		case !l.lingered(e.idleAt):
 			l.note(e) // watched meanwhile, and left again
 		default:
-			delete(l.entries, e.user)
-			if e.place >= 0 {
-				heap.Remove(&l.expiries, e.place)
-			}
+			l.remove(e)
 		}
+	}
+}
+
+// remove takes out an entry that nobody watches.
+func (l *boardLane) remove(e *Entry) {
+	delete(l.entries, e.user)
+	l.looks -= e.weight
+	if e.place >= 0 {
+		heap.Remove(&l.expiries, e.place)
 	}
 }
 

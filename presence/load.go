@@ -120,6 +120,7 @@ func (b *Board) abandon(entries []*Entry, err error) {
 			e.err = err
 			close(e.ready)
 			delete(l.entries, e.user)
+			l.looks -= e.weight
 		}
 		l.mu.Unlock()
 	}
