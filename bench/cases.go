@@ -304,7 +304,7 @@ func measureQuery(ctx context.Context, r *run) error {
 func measureStorm(ctx context.Context, r *run) error {
 	defer r.stop()
 	crowd := names(2000)
-	lists := watchLists(r.streamsOr(5_000), r.watch, crowd)
+	lists := watchLists(r.streamsOr(10_000), r.watch, crowd)
 	_, s, err := r.begin(ctx, crowd, lists)
 	if err != nil {
 		return err

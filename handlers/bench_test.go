@@ -1,10 +1,14 @@
 package handlers
 
 import (
+	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/presently/presently/presence"
 )
 
 // go test -run '^$' -bench . -benchmem ./handlers
@@ -54,5 +58,30 @@ func BenchmarkHeartbeat(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		a.do(b)
+	}
+}
+
+// How many a viewer sees in a room of 10,000, of whom some block somebody: each of those is looked at.
+func BenchmarkHeadcount(b *testing.B) {
+	for _, blocking := range []int{0, 100, 1000, 10_000} {
+		b.Run(fmt.Sprint(blocking, " block somebody"), func(b *testing.B) {
+			s := newServer(b, newStore())
+			for i := range 10_000 {
+				user := fmt.Sprint("user-", i)
+				_, err := s.tracker.Heartbeat(context.Background(), presence.Heartbeat{User: user, Session: "session-1", State: presence.Online, Rooms: &[]string{"lobby"}})
+				if err == nil && i < blocking {
+					err = s.tracker.SetBlock(context.Background(), user, "mallory", true)
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if n, err := s.headcountFor(context.Background(), "eve", "lobby"); err != nil || n.users != 10_000 {
+					b.Fatal(n, err)
+				}
+			}
+		})
 	}
 }
