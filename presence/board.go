@@ -3,6 +3,7 @@ package presence
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -112,7 +113,9 @@ func NewBoard(source Source, listener Listener) *Board {
 //
 // On an error, or when attach panics, nothing is watched, though attach may have been called.
 func (b *Board) Watch(ctx context.Context, users []string, attach func(*Entry)) error {
-	if err := b.keep(ctx, users, b.await); err != nil {
+	order := b.inLanes(users)
+	entries, err := b.keep(ctx, users, order, b.await)
+	if err != nil {
 		return fmt.Errorf("watch: %w", err)
 	}
 	watched := false
@@ -121,45 +124,51 @@ func (b *Board) Watch(ctx context.Context, users []string, attach func(*Entry)) 
 			b.Unwatch(users)
 		}
 	}()
-	for _, u := range users {
-		b.lane(u).show(u, attach)
-	}
+	b.each(order, func(l *boardLane, i int) {
+		l.view(entries[i])
+		attach(entries[i])
+	})
 	watched = true
 	return nil
 }
 
 // keep adds a watcher to each of the users, and reads the records of those who have none yet. What is to be done about the others is for await.
 // On an error nobody has been added.
-func (b *Board) keep(ctx context.Context, users []string, await func(context.Context, []*Entry) error) error {
-	var mine, others []*Entry
-	for _, u := range users {
-		if e, first := b.enter(u); first {
+func (b *Board) keep(ctx context.Context, users []string, order []laneUser, await func(context.Context, []*Entry) error) ([]*Entry, error) {
+	entries := make([]*Entry, len(users))
+	var mine []*Entry
+	b.each(order, func(l *boardLane, i int) {
+		e, first := l.enter(users[i])
+		if entries[i] = e; first {
 			mine = append(mine, e)
-		} else {
-			others = append(others, e)
 		}
+	})
+	var err error
+	others := entries
+	if len(mine) > 0 {
+		err = b.load(ctx, mine)
+		own := make(map[*Entry]bool, len(mine))
+		for _, e := range mine {
+			own[e] = true
+		}
+		others = slices.DeleteFunc(slices.Clone(entries), func(e *Entry) bool { return own[e] })
 	}
-	err := b.load(ctx, mine)
 	if err == nil && len(others) > 0 {
 		err = await(ctx, others)
 	}
 	if err != nil {
-		b.leave(mine)
-		b.leave(others)
+		b.leave(entries)
 	}
-	return err
+	return entries, err
 }
 
 // Unwatch ends what one Watch began. The records stay for a while.
 func (b *Board) Unwatch(users []string) {
-	for _, u := range users {
-		l := b.lane(u)
-		l.mu.Lock()
-		if e := l.entries[u]; e != nil {
+	b.each(b.inLanes(users), func(l *boardLane, i int) {
+		if e := l.entries[users[i]]; e != nil {
 			l.drop(e)
 		}
-		l.mu.Unlock()
-	}
+	})
 }
 
 func (b *Board) leave(entries []*Entry) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -17,7 +19,17 @@ const (
 	queueMost = 4096
 )
 
-var errClosed = errors.New("the store is closed")
+const (
+	// hungAfter is how long nothing is answered when whoever waits is told so: of the calls within a minute's outage, fewer than one in a hundred then wait for more than
+	// 300 ms. A server that stands still for less, to fork or by a long command, costs nobody his answer.
+	hungAfter = 750 * time.Millisecond
+	hungCheck = 100 * time.Millisecond // how often that is looked at
+)
+
+var (
+	errClosed = errors.New("the store is closed")
+	errHung   = errors.New("nothing is answered")
+)
 
 // coalescer sends commands that are asked for at the same time in one pipeline. There is no delay for company to come: under load
 // it gathers while earlier pipelines are on their way.
@@ -29,6 +41,11 @@ type coalescer struct {
 	queue  chan *errand
 	quit   chan struct{}
 	done   sync.WaitGroup
+	silent func() bool // whether beacons have not been answered for hungAfter either
+
+	waiting atomic.Int32  // pipelines that have no answer yet
+	heard   atomic.Int64  // when one was answered, or the first of those that wait was sent, in local µs
+	hang    atomic.Value // chan struct{}: closed while nothing is answered
 }
 
 // errand is a list of commands for one caller, which stay together and in order.
@@ -39,19 +56,64 @@ type errand struct {
 	err      error // of all of them; before done is closed
 }
 
-func newCoalescer(client redis.UniversalClient, panics *presence.Panics, flushers int) *coalescer {
-	c := &coalescer{client: client, panics: panics, queue: make(chan *errand, queueMost), quit: make(chan struct{})}
+func newCoalescer(client redis.UniversalClient, panics *presence.Panics, flushers int, silent func() bool) *coalescer {
+	c := &coalescer{client: client, panics: panics, queue: make(chan *errand, queueMost), quit: make(chan struct{}), silent: silent}
+	c.hang.Store(make(chan struct{}))
 	for range flushers {
 		c.done.Go(c.flush)
 	}
+	c.done.Go(c.lookForHang)
 	return c
+}
+
+func (c *coalescer) hung() chan struct{} { return c.hang.Load().(chan struct{}) }
+
+// lookForHang lets everybody go who waits for a server that has answered nothing for a while, beacons included, and refuses others until one is answered.
+func (c *coalescer) lookForHang() {
+	tick := time.NewTicker(hungCheck)
+	defer tick.Stop()
+	for last := time.Now(); ; last = time.Now() {
+		select {
+		case <-c.quit:
+			return
+		case <-tick.C:
+		}
+		if time.Since(last) > 3*hungCheck {
+			continue // it was we who stood still: the answers may be here, and unread
+		}
+		if c.waiting.Load() > 0 && localMicros()-c.heard.Load() > hungAfter.Microseconds() && c.silent() {
+			select {
+			case <-c.hung():
+			default:
+				close(c.hung())
+			}
+		}
+	}
+}
+
+// answered notes that the server answers.
+func (c *coalescer) answered() {
+	c.heard.Store(localMicros())
+	hung := c.hung()
+	select {
+	case <-hung:
+		c.hang.CompareAndSwap(hung, make(chan struct{}))
+	default:
+	}
 }
 
 // do sends the commands and waits for their answers, which are in them unless do returns an error.
 func (c *coalescer) do(ctx context.Context, commands ...command) error {
-	e := &errand{ctx: ctx, commands: commands, done: make(chan struct{})}
+	e, hung := &errand{ctx: ctx, commands: commands, done: make(chan struct{})}, c.hung()
+	select {
+	case <-hung:
+		return errHung
+	default:
+	}
 	select {
 	case c.queue <- e:
+	case <-hung:
+		return errHung
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-c.quit:
@@ -60,6 +122,8 @@ func (c *coalescer) do(ctx context.Context, commands ...command) error {
 	select {
 	case <-e.done:
 		return e.err
+	case <-hung: // what was sent may yet be done, as where there was no time left
+		return errHung
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-c.quit:
@@ -117,7 +181,20 @@ func (c *coalescer) exec(batch []*errand) {
 			_ = p.Process(ctx, cmd)
 		}
 	}
+	if c.waiting.Add(1) == 1 {
+		c.heard.Store(localMicros())
+	}
+	defer c.waiting.Add(-1)
 	_, _ = p.Exec(ctx) // each command has its own error
+	if err := batch[0].commands[0].Err(); err == nil || redisAnswered(err) {
+		c.answered()
+	}
+}
+
+// redisAnswered says whether an error is an answer.
+func redisAnswered(err error) bool {
+	var answer redis.Error
+	return errors.As(err, &answer)
 }
 
 // close ends the flushers and waits for them. Callers get errClosed.

@@ -121,6 +121,7 @@ func (s *Store) beacon(ctx context.Context, lanes []int) {
 			if micros, failed := commands[i].Int64(); failed == nil {
 				s.clocks[l].observe(micros)
 				s.health[l].answered()
+				s.coalescer(l).answered()
 				continue
 			}
 		}

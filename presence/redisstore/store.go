@@ -117,12 +117,17 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 // is as slow as the slowest node that it goes to.
 func (s *Store) startCoalescers() {
 	if !s.target.cluster {
-		s.coalescers = []*coalescer{newCoalescer(s.client, s.opts.Panics, flushersShared)}
+		s.coalescers = []*coalescer{newCoalescer(s.client, s.opts.Panics, flushersShared, s.silent(0))}
 		return
 	}
-	for range s.partitions {
-		s.coalescers = append(s.coalescers, newCoalescer(s.client, s.opts.Panics, flushersEach))
+	for lane := range s.partitions {
+		s.coalescers = append(s.coalescers, newCoalescer(s.client, s.opts.Panics, flushersEach, s.silent(lane)))
 	}
+}
+
+// silent tells whether the lane's beacons, and with them those of all lanes of its server, have not been answered for a while.
+func (s *Store) silent(lane int) func() bool {
+	return func() bool { return s.health.failing(lane, hungAfter) }
 }
 
 const (
