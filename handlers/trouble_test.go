@@ -76,6 +76,13 @@ func (m *moody) Lookup(ctx context.Context, viewer string, users []string) ([]pr
 	return m.Store.Lookup(ctx, viewer, users)
 }
 
+func (m *moody) Moments(ctx context.Context) ([]presence.Moment, error) {
+	if err := m.try(); err != nil {
+		return nil, err
+	}
+	return m.Store.Moments(ctx)
+}
+
 func (m *moody) Sessions(ctx context.Context, user string) (presence.Record, error) {
 	if err := m.try(); err != nil {
 		return presence.Record{}, err
