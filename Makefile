@@ -22,7 +22,7 @@ help: ## list the targets
 
 .PHONY: setup
 setup: ## install what tests need and this machine lacks (Debian packages, no services started)
-	@internal/setup/install.sh redis cc curl jq nginx haproxy java python $(if $(CLIENTS),$(shell grep -ql playwright $(CLIENTS:%=%/package.json) && echo chromium))
+	@internal/setup/install.sh redis cc curl jq nginx haproxy caddy java python $(if $(CLIENTS),$(shell grep -ql playwright $(CLIENTS:%=%/package.json) && echo chromium))
 
 .PHONY: generate
 generate: ## generate api/ from openapi.yaml
@@ -149,7 +149,7 @@ FROM ?= HEAD~1
 CADDY := github.com/caddyserver/caddy/v2/cmd/caddy@v2.11.9
 
 .PHONY: proxies
-proxies: setup ## run the proxies of deploy/ (Caddy too, which takes minutes to build), with streams through them for HOLD (10m)
+proxies: setup ## run the proxies of deploy/ (a new Caddy too, which takes minutes to build), with streams through them for HOLD (10m)
 	test -x .cache/caddy/caddy || GOBIN=$(CURDIR)/.cache/caddy go install $(CADDY)
 	PRESENTLY_TEST_CADDY=$(CURDIR)/.cache/caddy/caddy PRESENTLY_PROXY_TIME=$(HOLD) go test -count=1 -timeout 3h -v -run 'Shipped' ./e2e
 

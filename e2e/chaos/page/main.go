@@ -275,8 +275,9 @@ func compare(a, b string) int {
 
 const head = `# Reliability: what was done to it, and what was seen
 
-This page is made by ` + "`make soak`" + `: do not edit it. Real instances and real Redis processes run on loopback behind a small balancer; users beat, leave, fall silent, flap, end
-their sessions, hide, and send beats twice and late; watchers hold streams and come back with Last-Event-ID. A checker (` + "`e2e/chaos`" + `) holds all that they saw against all that was done:
+Real instances and real Redis processes run on loopback behind a small balancer; users beat, leave, fall silent, flap, end
+their sessions, hide, and send beats twice and late; watchers hold streams and come back with Last-Event-ID. A checker (` + "`e2e/chaos`" + `) holds all that they saw against all that was done.
+This page is made by ` + "`make soak`" + `: do not edit it.
 
 | | |
 | --- | --- |
