@@ -255,6 +255,15 @@ func TestWhatIsUncertainIsNotFaulted(t *testing.T) {
 			x.sees("w", "fay", 2*sec+rtt, "online")
 			x.sees("w", "fay", 12*sec+rtt, "offline")
 		}},
+		{"an instance that was frozen does an old beat, which another had done, and which knows nothing of the room he is in by now", func(x *tale) {
+			x.h.Outages = append(x.h.Outages, Outage{Name: "frozen", From: 2 * sec, Back: 10 * sec, To: 10 * sec, Part: true})
+			x.does("fay", 1*sec, Beat)
+			x.does("fay", 3*sec, Beat).Again = true
+			x.beats("fay", 5*sec, 20*sec, "lobby")
+			x.moves("w", "fay", 5*sec+5*time.Millisecond, Joined)
+			x.moves("w", "fay", 9900*time.Millisecond, Left) // as of the last beacon
+			x.moves("w", "fay", 11*sec+5*time.Millisecond, Joined)
+		}},
 		{"one whose part of the store was away may be spared", func(x *tale) {
 			x.h.Outages = append(x.h.Outages, Outage{Name: "part", From: 10 * sec, Back: 12 * sec, To: 13 * sec, Part: true})
 			x.does("fay", 1*sec, Beat)

@@ -98,7 +98,7 @@ func locate(h *History, slack Slack) map[string]*whereabouts {
 		for _, id := range slices.Sorted(maps.Keys(of)) {
 			deeds := of[id]
 			slices.SortStableFunc(deeds, func(a, b Deed) int { return cmp.Compare(a.Sent, b.Sent) })
-			w.surelyBy(h, deeds, slack.Told)
+			w.surelyBy(h, deeds, slack)
 			w.perhapsBy(h, deeds, slack.Effect)
 		}
 		w.surely, w.perhaps = merged(w.surely), merged(w.perhaps)
@@ -122,11 +122,12 @@ func locate(h *History, slack Slack) map[string]*whereabouts {
 }
 
 // surelyBy adds when a session was surely alive, and where it surely was.
-func (w *whereabouts) surelyBy(h *History, deeds []Deed, told bool) {
+func (w *whereabouts) surelyBy(h *History, deeds []Deed, slack Slack) {
 	var here spans
 	cur, left, unsure := span{}, false, false
 	since := map[string]At{}
 	stays := map[string]spans{}
+	var doubts []doubt
 	outages := h.Outages
 	through := func(until At) { // outages that began before
 		for len(outages) > 0 && outages[0].From < until {
@@ -147,11 +148,14 @@ func (w *whereabouts) surelyBy(h *History, deeds []Deed, told bool) {
 					delete(since, room)
 				}
 			}
+			if d.Outcome != Done || d.Again {
+				doubts = append(doubts, doubt{d.Rooms, span{d.Sent, h.doneBy(d, slack.Effect) + h.TTL}})
+			}
 			if d.Outcome != Done || unsure {
 				continue
 			}
 			deadline := d.Sent + h.TTL
-			if told && d.Deadline != 0 {
+			if slack.Told && d.Deadline != 0 {
 				deadline = h.at(d.Deadline)
 			}
 			if cur.to < d.Answered {
@@ -184,8 +188,41 @@ func (w *whereabouts) surelyBy(h *History, deeds []Deed, told bool) {
 		stays[room] = append(stays[room], span{from, forever})
 	}
 	for room, s := range stays {
-		w.surelyIn[room] = append(w.surelyIn[room], merged(s).within(here)...)
+		in := merged(s).within(here)
+		for _, d := range doubts {
+			if !slices.Contains(d.rooms, room) {
+				in = in.without(d.span)
+			}
+		}
+		w.surelyIn[room] = append(w.surelyIn[room], in...)
 	}
+}
+
+// doubt is a time in which a beat that was not answered, or asked of another instance too, may be done after those that followed it, and put its user where he was when he sent
+// it until he beats again.
+type doubt struct {
+	rooms []string
+	span
+}
+
+// doneBy is until when a deed that may be done late is done.
+func (h *History) doneBy(d Deed, effect At) At {
+	by := max(d.Answered, d.Sent+effect)
+	for _, o := range h.Outages {
+		if o.From <= by && d.Sent <= o.To {
+			by = max(by, o.To+effect)
+		}
+	}
+	return by
+}
+
+// without takes a time out.
+func (s spans) without(gone span) spans {
+	var out spans
+	for _, x := range s {
+		out = append(out, span{x.from, min(x.to, gone.from)}, span{max(x.from, gone.to), x.to})
+	}
+	return merged(out)
 }
 
 // perhapsBy adds when a session may have been alive, and where it may have been.
@@ -216,12 +253,7 @@ func (w *whereabouts) perhapsBy(h *History, deeds []Deed, effect At) {
 		through(d.Sent)
 		by := d.Answered
 		if d.Outcome != Done || d.Again {
-			by = max(by, d.Sent+effect)
-			for _, o := range h.Outages {
-				if o.From <= by && d.Sent <= o.To {
-					by = max(by, o.To+effect)
-				}
-			}
+			by = h.doneBy(d, effect)
 		}
 		switch d.Kind {
 		case Beat:

@@ -43,8 +43,8 @@ type coalescer struct {
 	done   sync.WaitGroup
 	silent func() bool // whether beacons have not been answered for hungAfter either
 
-	waiting atomic.Int32  // pipelines that have no answer yet
-	heard   atomic.Int64  // when one was answered, or the first of those that wait was sent, in local µs
+	waiting atomic.Int32 // pipelines that have no answer yet
+	heard   atomic.Int64 // when one was answered, or the first of those that wait was sent, in local µs
 	hang    atomic.Value // chan struct{}: closed while nothing is answered
 }
 

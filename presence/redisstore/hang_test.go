@@ -43,6 +43,18 @@ func TestWhoWaitsForARedisThatHangsIsToldSoon(t *testing.T) {
 	})
 }
 
+// Where no beacons are sent nothing would tell that the server is back, so that it is never called hung.
+func TestAStoreThatDoesNotRunKnowsOfNoHang(t *testing.T) {
+	s := open(t, redistest.Start(t).URL(), Options{})
+	if s.silent(0)() {
+		t.Error("silent, and nothing was sent")
+	}
+	s.health[0].last.Store(localMicros() - 2*hungAfter.Microseconds())
+	if !s.silent(0)() {
+		t.Error("beacons that have not been answered for long are no silence")
+	}
+}
+
 // A server whose beacons are answered is alive, however long others wait for theirs; so is one that nobody asks anything.
 func TestALivelyRedisDoesNotHang(t *testing.T) {
 	server := redistest.Start(t)

@@ -125,9 +125,10 @@ func (s *Store) startCoalescers() {
 	}
 }
 
-// silent tells whether the lane's beacons, and with them those of all lanes of its server, have not been answered for a while.
+// silent tells whether the lane's beacons, and with them those of all lanes of its server, have not been answered for a while. Where none are sent, as before Run, it is
+// false: nothing would tell that the server is back.
 func (s *Store) silent(lane int) func() bool {
-	return func() bool { return s.health.failing(lane, hungAfter) }
+	return func() bool { return s.health[lane].last.Load() != 0 && s.health.failing(lane, hungAfter) }
 }
 
 const (
