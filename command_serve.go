@@ -33,6 +33,7 @@ const (
 	headerBytes   = 32 << 10        // a token of 8 KiB and a stream's hundred users fit
 	http2Stuck    = 5 * time.Second // for a connection of which nothing is read; a stream has a deadline of its own
 	adviseEvery   = 5 * time.Second // while Redis does not answer
+	mostNotice    = 5 * time.Second // twice what balancers wait between two questions, mostly
 	lastRequests  = 5 * time.Second // for what is under way when the streams have ended
 )
 
@@ -144,7 +145,7 @@ func newHandlers(c config, store presence.Store, instance string, registry *prom
 		Tracker:  &presence.Tracker{Store: traces.store(store), Policy: c.policy, Instance: instance},
 		Self:     selfOf(c),
 		Tokens:   c.tokens,
-		Coalesce: c.coalesce, Drain: c.drain, StreamMaxAge: c.maxAge,
+		Coalesce: c.coalesce, Drain: c.drain, Notice: noticeOf(c), StreamMaxAge: c.maxAge,
 		Origins:  c.origins,
 		Contract: contract,
 		Docs:     newDocs(c),
@@ -155,6 +156,15 @@ func newHandlers(c config, store presence.Store, instance string, registry *prom
 		Registry: registry, Metrics: metrics, Trace: traces.middleware(),
 		Operators: c.admin != "",
 	})
+}
+
+// noticeOf is how long an instance answers at least that was told to stop: a balancer that asks every few seconds whether it is ready would find it gone
+// instead, where few streams are soon ended. Nobody balances to a developer's, who waits for his prompt.
+func noticeOf(c config) time.Duration {
+	if c.development {
+		return 0
+	}
+	return min(c.drain/5, mostNotice)
 }
 
 // selfOf is what this instance says of itself to operators who look at another.

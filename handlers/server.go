@@ -30,6 +30,7 @@ type Options struct {
 
 	Coalesce     time.Duration // least time between two flushes of presence on one stream
 	Drain        time.Duration // over which streams are ended when the process stops
+	Notice       time.Duration // how long an instance that leaves answers at least, for those to see who ask now and then whether it is ready
 	StreamMaxAge time.Duration
 
 	Origins  []string // that browsers may ask from; none: no CORS, and no writes by cookie from elsewhere

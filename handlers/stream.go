@@ -431,8 +431,8 @@ func (s *Server) failStream(w http.ResponseWriter, r *http.Request, f *failure, 
 }
 
 // Drain makes the instance leave: no longer ready, no new streams, and those that are open ended one by one over the drain window,
-// so that they do not arrive elsewhere all at once. It returns when none is left, or ctx ends. Nobody goes offline by it: a closed
-// stream proves nothing.
+// so that they do not arrive elsewhere all at once. It returns when none is left and Options.Notice has passed, or when ctx ends.
+// Nobody goes offline by it: a closed stream proves nothing.
 func (s *Server) Drain(ctx context.Context) error {
 	if s.draining.CompareAndSwap(false, true) {
 		close(s.leaving)
@@ -459,7 +459,7 @@ func (s *Server) Drain(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return sleep(ctx, s.opts.Notice-time.Since(start))
 }
 
 func errDraining() *failure {

@@ -3,6 +3,7 @@ package handlers
 import (
 	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/presently/presently/api"
@@ -138,6 +139,31 @@ func TestAStreamEndsWithItsToken(t *testing.T) {
 		}
 		if _, open := <-s.events; open {
 			w.Fatal("the stream goes on")
+		}
+	})
+}
+
+// A balancer that asks every few seconds is told not to send anything here any more before there is nobody to send it to.
+func TestAnInstanceThatLeavesAnswersUntilThatWasNoticed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newStore()
+		o := worldOptions(t, store)
+		o.Notice = 5 * time.Second
+		w := newWorldOf(t, New(o), store)
+		w.run()
+		began := time.Now()
+		drained := make(chan error, 1)
+		go func() { drained <- w.server.Drain(w.Context()) }()
+		time.Sleep(o.Notice - time.Millisecond)
+		select {
+		case err := <-drained:
+			w.Fatalf("gone after %v: %v", time.Since(began), err)
+		default:
+		}
+		w.wantProblem(w.ask("", "GET", "/readyz", ""), http.StatusServiceUnavailable, api.ProblemCodeDraining)
+		w.beat("ada", "session-1", "")
+		if err := <-drained; err != nil || time.Since(began) != o.Notice {
+			w.Fatalf("gone after %v: %v", time.Since(began), err)
 		}
 	})
 }
