@@ -294,10 +294,7 @@ func parameterFailure(err error) error {
 
 type contextKey int
 
-const (
-	keyExchange contextKey = iota
-	keyIdentity
-)
+const keyExchange contextKey = iota
 
 // recoverer keeps a bug in one request from ending the process.
 func (s *Server) recoverer(next http.Handler) http.Handler {
@@ -328,8 +325,8 @@ func (s *Server) authorize(next http.Handler) http.Handler {
 			s.fail(w, r, err)
 			return
 		}
-		exchangeOf(r.Context()).user = who.User
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), keyIdentity, who)))
+		exchangeOf(r.Context()).who = who
+		next.ServeHTTP(w, r)
 	})
 }
 
@@ -379,6 +376,5 @@ func (s *Server) mayUseCookie(r *http.Request) bool {
 }
 
 func identity(r *http.Request) Identity {
-	who, _ := r.Context().Value(keyIdentity).(Identity)
-	return who
+	return exchangeOf(r.Context()).who
 }
