@@ -31,6 +31,7 @@ var errClosed = errors.New("the store is closed")
 type coalescer struct {
 	client redis.UniversalClient
 	panics *presence.Panics
+	hears  func(error) // is told of each pipeline that is over
 	queue  chan *errand
 	turn   chan struct{} // whose pipeline is under way holds it
 	quit   chan struct{}
@@ -65,8 +66,8 @@ func (e *errand) finish(err error) {
 	e.done <- struct{}{}
 }
 
-func newCoalescer(client redis.UniversalClient, panics *presence.Panics, flushers int) *coalescer {
-	c := &coalescer{client: client, panics: panics, queue: make(chan *errand, queueMost), turn: make(chan struct{}, 1), quit: make(chan struct{})}
+func newCoalescer(client redis.UniversalClient, panics *presence.Panics, hears func(error), flushers int) *coalescer {
+	c := &coalescer{client: client, panics: panics, hears: hears, queue: make(chan *errand, queueMost), turn: make(chan struct{}, 1), quit: make(chan struct{})}
 	for range flushers {
 		c.done.Go(c.flush)
 	}
@@ -140,7 +141,7 @@ func (c *coalescer) run(ctx context.Context, e *errand, late <-chan time.Time) (
 }
 
 func (c *coalescer) flush() {
-	f := &flusher{coalescer: c, stuck: time.NewTimer(time.Hour), byKey: map[string]*procession{}, taken: map[string]bool{}}
+	f := newFlusher(c)
 	defer f.stuck.Stop()
 	for {
 		select {
@@ -167,6 +168,10 @@ type flusher struct {
 	processions []*procession
 	byKey       map[string]*procession
 	taken       map[string]bool
+}
+
+func newFlusher(c *coalescer) *flusher {
+	return &flusher{coalescer: c, stuck: time.NewTimer(time.Hour), byKey: map[string]*procession{}, taken: map[string]bool{}}
 }
 
 // await waits for the pipeline that is under way, and reports whether the turn is ours then; else that one is stuck.
@@ -242,7 +247,8 @@ func (f *flusher) exec(batch []*errand) {
 			_ = p.Process(ctx, cmd)
 		}
 	}
-	_, _ = p.Exec(ctx) // each command has its own error
+	_, err := p.Exec(ctx) // each command has its own
+	f.hears(err)
 	for _, moves := range f.processions {
 		moves.settle()
 	}

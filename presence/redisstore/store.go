@@ -36,7 +36,8 @@ type Options struct {
 	// Panics hears of those of the store's own goroutines, which go on.
 	Panics *presence.Panics
 
-	time timeSource // for tests that turn the clock
+	time  timeSource   // for tests that turn the clock
+	pulse func() int64 // what tells how late this process is: localMicros, but for tests
 }
 
 // Store implements presence.Store on Redis.
@@ -55,6 +56,7 @@ type Store struct {
 	memory     memory
 	recaller   recaller
 	tally      tally
+	heard      atomic.Int64 // when a pipeline was last answered, in local µs
 	local      func() int64 // what tells ages: localMicros, but for tests
 	thorough   func() bool  // by lot: this steady beat looks after its user's facts
 	secret     atomic.Pointer[[]byte]
@@ -89,6 +91,9 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+	if o.pulse == nil {
+		o.pulse = localMicros
+	}
 	if o.time == (timeSource{}) {
 		o.time = redisTime
 	}
@@ -117,11 +122,11 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 // is as slow as the slowest node that it goes to.
 func (s *Store) startCoalescers() {
 	if !s.target.cluster {
-		s.coalescers = []*coalescer{newCoalescer(s.client, s.opts.Panics, flushersShared)}
+		s.coalescers = []*coalescer{newCoalescer(s.client, s.opts.Panics, s.hears, flushersShared)}
 		return
 	}
 	for range s.partitions {
-		s.coalescers = append(s.coalescers, newCoalescer(s.client, s.opts.Panics, flushersEach))
+		s.coalescers = append(s.coalescers, newCoalescer(s.client, s.opts.Panics, s.hears, flushersEach))
 	}
 }
 
