@@ -52,6 +52,7 @@ type Store struct {
 	lasting    *numbers // until when, in ms, a session's activity is not to be extended, by what its beats say
 	scripts    scripts
 	coalescers []*coalescer
+	readers    readers
 	health     health
 	memory     memory
 	recaller   recaller
@@ -101,6 +102,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 		opts: o, target: t, client: t.dial(), scripts: loadScripts(o.time.lua, o.Outbox, o.CloseAfterLoss), numbers: newNumbers(), lasting: newNumbers(),
 		local:    localMicros,
 		thorough: func() bool { return rand.Uint32N(thoroughEvery) == 0 },
+		readers:  newReaders(),
 		memory:   newMemory(o.Partitions, o.TTL), recaller: newRecaller(),
 		clocks: make([]clock, o.Partitions), health: make(health, o.Partitions), channels: map[string]int{},
 		tally: tally{last: make([]atomic.Int64, o.Partitions)},
