@@ -125,14 +125,17 @@ func TestALateProcessDoesNotTakeItsOwnLatenessForRedis(t *testing.T) {
 	})
 }
 
-// deafToBeacons is a hook of the client: what has scripts gets no answer, as behind many others who wait for a connection.
-type deafToBeacons struct{ on atomic.Bool }
+// unread is a hook of the client: pipelines that begin with a command get no answer so often, as where nobody has the time to read it.
+type unread struct {
+	name string
+	left atomic.Int32
+}
 
-func (d *deafToBeacons) DialHook(next redis.DialHook) redis.DialHook          { return next }
-func (d *deafToBeacons) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
-func (d *deafToBeacons) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (u *unread) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (u *unread) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (u *unread) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, commands []redis.Cmder) error {
-		if d.on.Load() && commands[0].Name() == "evalsha" {
+		if commands[0].Name() == u.name && u.left.Add(-1) >= 0 {
 			<-ctx.Done()
 			for _, c := range commands {
 				c.SetErr(ctx.Err())
@@ -146,20 +149,11 @@ func (d *deafToBeacons) ProcessPipelineHook(next redis.ProcessPipelineHook) redi
 func TestARedisThatAnswersOthersIsNotTakenForHung(t *testing.T) {
 	t.Parallel()
 	i := &instance{Store: open(t, redistest.Start(t).URL(), Options{Partitions: 4, TTL: testTTL, pulse: onTime}), t: t}
-	hook := new(deafToBeacons)
-	i.client.AddHook(hook)
+	beacons := &unread{name: "evalsha"}
+	i.client.AddHook(beacons)
 	i.beacon(t.Context(), i.Store.all())
-	hook.on.Store(true)
-	ctx, stop := context.WithCancel(t.Context())
-	var asking sync.WaitGroup
-	asking.Go(func() {
-		for ctx.Err() == nil {
-			_, _ = i.Heads(ctx, i.Store.all())
-		}
-	})
-	i.beacon(t.Context(), i.Store.all())
-	stop()
-	asking.Wait()
+	beacons.left.Store(2)
+	i.whileOthersAsk(func() { i.beacon(t.Context(), i.Store.all()) })
 	if err := i.health.refuse("beat", i.Store.all()...); err != nil {
 		t.Errorf("others were answered all the while: %v", err)
 	}
@@ -167,6 +161,37 @@ func TestARedisThatAnswersOthersIsNotTakenForHung(t *testing.T) {
 	if i.health.refuse("beat", i.Store.all()...) == nil {
 		t.Error("nobody was answered: let through")
 	}
+}
+
+func TestALookupWhoseAnswerWasNotReadIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	i := quiet(t, redistest.Start(t))
+	i.beat(testBeat("ada", "session-1"))
+	lookups := &unread{name: "time"}
+	i.client.AddHook(lookups)
+	lookups.left.Store(1)
+	i.whileOthersAsk(func() { i.wantStatus("ada", presence.Online) })
+	if lookups.left.Load() >= 0 {
+		t.Error("it was not made again")
+	}
+	lookups.left.Store(1)
+	if _, err := i.Lookup(t.Context(), "", []string{"ada"}); !errors.Is(err, presence.ErrUnavailable) {
+		t.Errorf("%v, though nobody was answered: want ErrUnavailable", err)
+	}
+}
+
+// whileOthersAsk runs f while others get answers.
+func (i *instance) whileOthersAsk(f func()) {
+	ctx, stop := context.WithCancel(i.t.Context())
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		for ctx.Err() == nil {
+			_, _ = i.Heads(ctx, i.Store.all())
+		}
+	})
+	f()
+	stop()
+	asking.Wait()
 }
 
 func TestLatenessIsWhatARunnerMissed(t *testing.T) {
