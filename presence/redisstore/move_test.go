@@ -152,8 +152,8 @@ func TestABeatThatBringsNewsGoesStraightToTheScript(t *testing.T) {
 			t.Errorf("%+v, want a change", out)
 		}
 	})
-	if made["evalsha"]+made["eval"] != 1 {
-		t.Errorf("%v, want one script", made)
+	if made["evalsha"]+made["eval"] != 1 || made["zadd"] != 1 {
+		t.Errorf("%v, want one script, and the zadd that is in it", made)
 	}
 	// Another instance, which has not heard of it, tries; and is right, whatever it believes.
 	other := quiet(t, server)
