@@ -163,23 +163,6 @@ func TestARedisThatAnswersOthersIsNotTakenForHung(t *testing.T) {
 	}
 }
 
-func TestALookupWhoseAnswerWasNotReadIsMadeAgain(t *testing.T) {
-	t.Parallel()
-	i := quiet(t, redistest.Start(t))
-	i.beat(testBeat("ada", "session-1"))
-	lookups := &unread{name: "time"}
-	i.client.AddHook(lookups)
-	lookups.left.Store(1)
-	i.whileOthersAsk(func() { i.wantStatus("ada", presence.Online) })
-	if lookups.left.Load() >= 0 {
-		t.Error("it was not made again")
-	}
-	lookups.left.Store(1)
-	if _, err := i.Lookup(t.Context(), "", []string{"ada"}); !errors.Is(err, presence.ErrUnavailable) {
-		t.Errorf("%v, though nobody was answered: want ErrUnavailable", err)
-	}
-}
-
 // whileOthersAsk runs f while others get answers.
 func (i *instance) whileOthersAsk(f func()) {
 	ctx, stop := context.WithCancel(i.t.Context())

@@ -16,17 +16,6 @@ func (s *Store) Lookup(ctx context.Context, viewer string, users []string) ([]pr
 		return nil, unavailable("lookup", err)
 	}
 	defer leave()
-	sent := localMicros()
-	records, err := s.lookUp(ctx, viewer, users)
-	// What reads may be done again. It is worth it where others were answered all the while: then it was us who had no time to read the answer, and
-	// thousands of streams may wait for this one.
-	if err != nil && ctx.Err() == nil && !isReply(err) && s.heard.Load() > sent+lateFor.Microseconds() {
-		records, err = s.lookUp(ctx, viewer, users)
-	}
-	return records, err
-}
-
-func (s *Store) lookUp(ctx context.Context, viewer string, users []string) ([]presence.Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	records := make([]presence.Record, len(users))
