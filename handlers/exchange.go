@@ -26,7 +26,7 @@ type exchange struct {
 	id     string
 	began  time.Time
 	who    Identity // whose token it is, once that is known
-	status int    // 0: nothing was answered
+	status int      // 0: nothing was answered
 	bytes  int64
 	fault  error // ours, for the log alone
 	code   api.ProblemCode

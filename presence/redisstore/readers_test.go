@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,8 +11,14 @@ import (
 
 func TestReadersTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, shut := newReaders(), error(nil)
-		refuse := func() error { return shut }
+		hung := errors.New("hung")
+		r, shut := newReaders(), atomic.Bool{}
+		refuse := func() error {
+			if shut.Load() {
+				return hung
+			}
+			return nil
+		}
 		enter := func(ctx context.Context) (leave func(), waited time.Duration, err error) {
 			began := time.Now()
 			leave, err = r.enter(ctx, refuse)
@@ -38,8 +45,7 @@ func TestReadersTakeTurns(t *testing.T) {
 		if _, waited, err := enter(gone); !errors.Is(err, context.DeadlineExceeded) || waited != time.Second {
 			t.Errorf("%v after %v, want the end of who asked", err, waited)
 		}
-		hung := errors.New("hung")
-		time.AfterFunc(time.Second+time.Millisecond, func() { shut = hung })
+		time.AfterFunc(time.Second+time.Millisecond, func() { shut.Store(true) })
 		if _, waited, err := enter(t.Context()); !errors.Is(err, hung) || waited > time.Second+2*readerLooks {
 			t.Errorf("%v after %v, want to be told soon after the gate was shut", err, waited)
 		}
