@@ -83,10 +83,9 @@ func onTime() int64 { return 0 }
 func TestALateProcessDoesNotTakeItsOwnLatenessForRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	clock := int64(0)
+	var clock atomic.Int64
 	late := func() int64 { // from one look to the next, lateFor passes and more: as in a process that gets no core
-		clock += 2 * lateFor.Microseconds()
-		return clock
+		return clock.Add(2 * lateFor.Microseconds())
 	}
 	refused := func(i *instance) bool {
 		return errors.Is(i.health.refuse("beat", i.Store.all()...), presence.ErrUnavailable)
@@ -179,13 +178,13 @@ func (i *instance) whileOthersAsk(f func()) {
 
 func TestLatenessIsWhatARunnerMissed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		stolen := int64(0)
-		now := func() int64 { return localMicros() + stolen }
+		var stolen atomic.Int64
+		now := func() int64 { return localMicros() + stolen.Load() }
 		wait := func() { <-time.After(time.Second) }
 		if late := lateness(now, wait); late != 0 {
 			t.Errorf("on time: %v", late)
 		}
-		if late := lateness(now, func() { wait(); stolen += 700_000 }); late < 700*time.Millisecond-pulseEvery || late > 700*time.Millisecond {
+		if late := lateness(now, func() { wait(); stolen.Add(700_000) }); late < 700*time.Millisecond-pulseEvery || late > 700*time.Millisecond {
 			t.Errorf("stopped for 700 ms: %v", late)
 		}
 		if late := lateness(now, func() {}); late != 0 {
