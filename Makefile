@@ -22,7 +22,7 @@ help: ## list the targets
 
 .PHONY: setup
 setup: ## install what tests need and this machine lacks (Debian packages, no services started)
-	@internal/setup/install.sh redis cc curl jq nginx haproxy java python $(if $(CLIENTS),$(shell grep -ql playwright $(CLIENTS:%=%/package.json) && echo chromium))
+	@internal/setup/install.sh redis cc curl jq nginx haproxy caddy java python $(if $(CLIENTS),$(shell grep -ql playwright $(CLIENTS:%=%/package.json) && echo chromium))
 
 .PHONY: generate
 generate: ## generate api/ from openapi.yaml
@@ -47,7 +47,7 @@ test: setup vet contract test-go test-counts test-modules faults test-clients ##
 .PHONY: vet
 vet:
 	go vet ./...
-	go vet -tags faults ./e2e/...
+	go vet -tags 'faults soak' ./e2e/...
 
 .PHONY: contract
 contract: ## lint openapi.yaml and see that api/ is generated from it
@@ -81,7 +81,7 @@ test-clients: setup
 lint: vet ## gofmt, go vet and staticcheck
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run: gofmt -w .'; exit 1; }
 	go tool -modfile=internal/lint/go.mod staticcheck ./...
-	go tool -modfile=internal/lint/go.mod staticcheck -tags faults ./e2e/...
+	go tool -modfile=internal/lint/go.mod staticcheck -tags 'faults soak' ./e2e/...
 
 .PHONY: image-check
 image-check: ## try the Dockerfile's steps and the image's health check, without Docker
@@ -102,10 +102,14 @@ bench-page: setup ## measure everything beside others, and write docs/performanc
 	dist/bench all -length 1500ms -soak 20s
 	dist/bench page
 
-# How often each fault is run, and for how long random ones are. The whole of it takes hours.
-REPEATS ?= 20
-MINUTES ?= 30
-SOAK    := .cache/soak
+# For how many minutes random faults happen; how often all the others are run, beside those and each other, at most; how many stages stand beside each
+# other; how often those are run that must stand alone; how many minutes all of it may take (0: as many as it takes), in which as much is run as fits.
+MINUTES  ?= 30
+REPEATS  ?= 20
+PARALLEL ?= 7
+ALONE    ?= 1
+BUDGET   ?= 0
+SOAK     := .cache/soak
 
 .PHONY: browser
 browser: setup ## run the stories of real people in a real Chromium; make test does so, too
@@ -121,16 +125,23 @@ faults: setup ## break everything once, each in its short form, under the checke
 	go test -tags faults -count=1 -timeout 30m -run 'TestNobodyIsToldWrongThings|TestAnInstanceIsSkewed' ./e2e
 
 .PHONY: soak
-soak: setup ## break everything REPEATS times, and for MINUTES at random; write docs/reliability.md
-	mkdir -p $(SOAK) && rm -f $(SOAK)/results.jsonl
-	@# The page is written whatever was found. It tells of failures, too.
-	PRESENTLY_SOAK_REPEATS=$(REPEATS) PRESENTLY_SOAK_MINUTES=$(MINUTES) PRESENTLY_FAULT_RESULTS=$(CURDIR)/$(SOAK)/results.jsonl \
-		go test -tags faults -count=1 -timeout 24h -run 'TestNobodyIsToldWrongThings' -v ./e2e >$(SOAK)/log 2>&1; status=$$?; \
-	go run ./e2e/chaos/page -command 'make soak REPEATS=$(REPEATS) MINUTES=$(MINUTES)' -product '$(VERSION)' \
-		-machine "$$(nproc) cores, $$(uname -sr), $$(redis-server --version | cut -d' ' -f3), $$(go version | cut -d' ' -f3), load $$(cut -d' ' -f1 /proc/loadavg) at the end" \
-		-notes docs/reliability-notes.md $(SOAK)/results.jsonl >$(SOAK)/page.md && cp $(SOAK)/page.md docs/reliability.md; \
-	echo "docs/reliability.md is written; what the tests said is in $(SOAK)/log"; \
-	if [[ $$status != 0 ]]; then grep -E '^ *--- FAIL' $(SOAK)/log; exit $$status; fi
+soak: setup ## break everything, alone and at random and beside each other; write docs/reliability.md. `touch .cache/soak/stop` ends it early
+	mkdir -p $(SOAK) && rm -f $(SOAK)/*
+	status=0; \
+	PRESENTLY_SOAK_REPEATS=$(REPEATS) PRESENTLY_SOAK_MINUTES=$(MINUTES) PRESENTLY_SOAK_PARALLEL=$(PARALLEL) PRESENTLY_SOAK_ALONE=$(ALONE) \
+	PRESENTLY_SOAK_BUDGET=$(BUDGET) PRESENTLY_FAULT_RESULTS=$(CURDIR)/$(SOAK)/results.jsonl \
+		go test -tags 'faults soak' -count=1 -timeout 24h -run 'AgainAndAgain' -v ./e2e >$(SOAK)/log 2>&1 || status=$$?; \
+	$(MAKE) --no-print-directory soak-page || status=$$?; \
+	if [[ $$status != 0 ]]; then grep -E '^ *--- FAIL' $(SOAK)/log || true; exit $$status; fi
+
+.PHONY: soak-page
+soak-page: ## write docs/reliability.md from what the last soak has found so far, or found before it was ended
+	@# Whatever was found. It tells of failures, too.
+	go run ./e2e/chaos/page -command 'make soak MINUTES=$(MINUTES) REPEATS=$(REPEATS) PARALLEL=$(PARALLEL) ALONE=$(ALONE) BUDGET=$(BUDGET)' -product '$(VERSION)' \
+		-machine "$$(nproc) cores, $$(uname -sr), redis $$(redis-server --version | sed 's/.* v=\([^ ]*\) .*/\1/'), $$(go version | cut -d' ' -f3), load $$(cut -d' ' -f1 /proc/loadavg) at the end" \
+		-run $(SOAK)/run.json -notes docs/reliability-notes.md $(SOAK)/results.jsonl >$(SOAK)/page.md
+	cp $(SOAK)/page.md docs/reliability.md
+	@echo "docs/reliability.md is written; what the tests said is in $(SOAK)/log, and histories that break something are beside it"
 
 # How long `make proxies` holds streams open; which commit or tag `make upgrade` takes for the version before.
 HOLD ?= 10m
@@ -138,7 +149,7 @@ FROM ?= HEAD~1
 CADDY := github.com/caddyserver/caddy/v2/cmd/caddy@v2.11.9
 
 .PHONY: proxies
-proxies: setup ## run the proxies of deploy/ (Caddy too, which takes minutes to build), with streams through them for HOLD (10m)
+proxies: setup ## run the proxies of deploy/ (a new Caddy too, which takes minutes to build), with streams through them for HOLD (10m)
 	test -x .cache/caddy/caddy || GOBIN=$(CURDIR)/.cache/caddy go install $(CADDY)
 	PRESENTLY_TEST_CADDY=$(CURDIR)/.cache/caddy/caddy PRESENTLY_PROXY_TIME=$(HOLD) go test -count=1 -timeout 3h -v -run 'Shipped' ./e2e
 

@@ -120,7 +120,7 @@ func TestNoPackageIsNamedAfterNothing(t *testing.T) {
 
 // wireTypes may carry JSON tags outside of api, each for its reason.
 var wireTypes = map[string]string{
-	"handlers/token.go": "a JWT is its issuer's, and is read as it comes",
+	"handlers/claims.go": "a JWT is its issuer's, and is read as it comes",
 	"handlers/jwk.go":   "so is a JWKS",
 	"web/home/home.go":  "the demo's page asks its own server who it may be, and nobody else does",
 }

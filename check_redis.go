@@ -16,6 +16,7 @@ import (
 const (
 	slowRedis  = 5 * time.Millisecond
 	redisTries = 5
+	redisReads = "let this user of Redis run what docs/operating.md lists; Redis' own log, and SLOWLOG, tell more"
 )
 
 // redis looks at the Redis behind the server.
@@ -28,7 +29,7 @@ func (c *checkup) redis(ctx context.Context) {
 	redisstore.LogTo(quiet)
 	store, err := redisstore.Open(ctx, c.redisURL, redisstore.Options{Partitions: c.partitions, Logger: quiet})
 	if err != nil {
-		c.found(wrong, "", "Redis: %v", err)
+		c.found(wrong, "see that --redis-url is the PRESENTLY_REDIS_URL of the server, password included", "Redis: %v", err)
 		return
 	}
 	defer store.Close() //nolint:errcheck // nothing was written
@@ -47,7 +48,7 @@ func (c *checkup) redis(ctx context.Context) {
 	c.redisData(ctx, store)
 	all, err := store.Instances(ctx, presence.Instance{})
 	if err != nil {
-		c.found(wrong, "", "Redis: %v", err)
+		c.found(wrong, redisReads, "Redis: %v", err)
 		return
 	}
 	c.instances(all)
@@ -151,7 +152,7 @@ func (c *checkup) redisData(ctx context.Context, store *redisstore.Store) {
 	records, err := store.Lookup(ctx, "", []string{c.me.user})
 	took := time.Since(start)
 	if err != nil {
-		c.found(wrong, "", "Redis: %v", err)
+		c.found(wrong, redisReads, "Redis: %v", err)
 		return
 	}
 	if _, there := records[0].Session(c.me.session); !there {

@@ -72,7 +72,7 @@ func (c *checkup) secure(ctx context.Context) {
 func (c *checkup) certificate(ctx context.Context) {
 	response, err := c.server.as("").send(ctx, http.MethodGet, "/healthz", nil, nil)
 	if err != nil {
-		c.found(wrong, "", "the certificate: %v", err)
+		c.found(wrong, "renew it, or have this machine trust its issuer as those of the users do", "the certificate: %v", err)
 		return
 	}
 	response.Body.Close()
@@ -136,7 +136,7 @@ func (c *checkup) strangers(ctx context.Context) {
 		tries[fmt.Sprintf("with a token signed with a secret from an example (%d)", i+1)] = weak
 	}
 	if err != nil {
-		c.found(skipped, "", "strangers: %v", err)
+		c.found(skipped, "this is a fault of ours: tell us", "strangers: %v", err)
 		return
 	}
 	for what, token := range tries {
@@ -319,7 +319,7 @@ func (c *checkup) judgeToken() (found bool) {
 	}
 	var claims map[string]any
 	if parts := strings.Split(c.server.token, "."); len(parts) != 3 || decodePart(parts[1], &claims) != nil {
-		say(skipped, "", "tokens: this one cannot be read here")
+		say(skipped, "look at it yourself: it should end within the hour, and say when it was issued and what it is for", "tokens: this one cannot be read here")
 		return found
 	}
 	exp, _ := claims["exp"].(float64)
@@ -415,6 +415,6 @@ func (c *checkup) leave(ctx context.Context) {
 	}
 	ctx = context.WithoutCancel(ctx)
 	if _, err := c.server.ask(ctx, http.MethodDelete, "/v1/presence/me/sessions/"+c.me.session, nil, nil); err != nil {
-		c.found(hint, "", "the session of this check lives on until it lapses: %v", err)
+		c.found(hint, "look at the server's log if this happens again; the user is online until then", "the session of this check lives on until it lapses: %v", err)
 	}
 }

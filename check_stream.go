@@ -138,6 +138,11 @@ func (c *checkup) buffers(ctx context.Context) {
 		c.found(wrong, bufferAdvice, "streams: %d of five events arrived (%v)", len(all), err)
 		return
 	}
+	c.paced(all)
+}
+
+// paced judges when two or more events of the selftest came.
+func (c *checkup) paced(all []heardAt) {
 	least, most := streamCheck, time.Duration(0)
 	for i := 1; i < len(all); i++ {
 		gap := all[i].after - all[i-1].after

@@ -23,7 +23,6 @@ import (
 	"github.com/presently/presently/presence"
 	"github.com/presently/presently/presence/memstore"
 	"github.com/presently/presently/presence/redisstore"
-	"github.com/presently/presently/sse"
 	"github.com/presently/presently/web/docs"
 	"github.com/presently/presently/web/home"
 )
@@ -85,11 +84,13 @@ func serve(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) er
 	if err != nil {
 		return fmt.Errorf("PRESENTLY_LISTEN: %w", err)
 	}
+	limited := limitConnections(listener, c.connections, c.connectionsEach)
 	admin, err := listenAdmin(ctx, c, log)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	registry := newRegistry(c, store)
+	limited.register(registry)
 	hooks := newWebhooks(c, store, instance, registry, panics, log)
 	presently := newHandlers(c, store.Store, instance, registry, traces, panics, log)
 	// What serves outlives ctx, which only asks it to stop.
@@ -106,7 +107,7 @@ func serve(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) er
 		})
 	})
 	g.Go(func() error { return panics.Keep(life, presence.PanicInTask, func() error { return hooks.run(life) }) })
-	g.Go(func() error { return accept(server, listener) })
+	g.Go(func() error { return accept(server, limited) })
 	g.Go(func() error { return admin.serve(presently.Operators(store.facts), serveMetrics(registry)) })
 	g.Go(func() error {
 		return panics.Keep(life, presence.PanicInTask, func() error {
@@ -152,6 +153,7 @@ func newHandlers(c config, store presence.Store, instance string, registry *prom
 		Panics:   panics,
 		Rates:    c.rates,
 		Registry: registry, Metrics: metrics, Trace: traces.middleware(),
+		Operators: c.admin != "",
 	})
 }
 
@@ -187,7 +189,7 @@ func newServer(c config, h http.Handler, life context.Context, log *slog.Logger)
 	s := &http.Server{
 		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
 		BaseContext: func(net.Listener) context.Context { return life },
-		ConnContext: sse.WithConn,
+		ConnContext: withConnection,
 		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug), // handshakes that strangers break off
 		Protocols:   new(http.Protocols),
 		HTTP2:       &http.HTTP2Config{WriteByteTimeout: http2Stuck},

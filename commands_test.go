@@ -43,7 +43,7 @@ func TestFlagsOfHelpAreThoseOfTheCommand(t *testing.T) {
 	for _, c := range commands() {
 		for _, name := range c.flags() {
 			_, err := runOnce(t, []string{c.name, "--" + name})
-			if err == nil || strings.Contains(err.Error(), "not defined") || errors.Is(err, flag.ErrHelp) {
+			if err == nil || strings.Contains(err.Error(), "is no flag") || errors.Is(err, flag.ErrHelp) {
 				t.Errorf("%s --%s without a value: %v", c.name, name, err)
 			}
 			if !slices.Contains(c.completions(), "--"+name) {
@@ -136,6 +136,14 @@ func TestCommandsOfClientsSayWhatIsMissing(t *testing.T) {
 		{[]string{"watch", "--user=ada", "--url=http://x/?token=abc"}, token, "--url: is more than an address"},
 		{[]string{"watch", "--user=ada", "--url=http://me:hunter2@x/"}, token, "--url: is more than an address"},
 		{[]string{"watch", "ada"}, token, "an argument that is no flag"},
+		{[]string{"watch", "--users=ada"}, token, "--users is no flag; did you mean --user?; see presently help watch"},
+		{[]string{"watch", "--frobnicate"}, token, "--frobnicate is no flag; see presently help watch"},
+		{[]string{"sim", "--user=3"}, token, "did you mean --users?"},
+		{[]string{"sim", "--romos", "3"}, token, "did you mean --rooms?"},
+		{[]string{"sim", "--users"}, token, "--users stands alone: write --users=…; see presently help sim"},
+		{[]string{"sim", "--users=many"}, token, `--users: "many" cannot be read: write a number`},
+		{[]string{"sim", "--for=5x"}, token, `--for: "5x" cannot be read: write it like 90s`},
+		{[]string{"watch", "--user=ada", "--plain=perhaps"}, token, `--plain: "perhaps" cannot be read: write true or false`},
 		{[]string{"sim"}, "", "PRESENTLY_JWT_SECRET is not set"},
 		{[]string{"sim", "--secret=short"}, "", "--secret: HS256 needs 32 bytes"},
 		{[]string{"sim", "--users=0"}, token, "--users: 0 is not between"},

@@ -34,6 +34,9 @@ type config struct {
 	origins  []string
 	closes   bool // once the store has lost data, people are hidden who have written no setting since
 
+	connections     int // at once; 0: any number
+	connectionsEach int // of one address; likewise
+
 	rates bool   // off switches off rates, never caps
 	admin string // address for operators; empty: none
 	otlp  string // where traces are posted; empty: there are none
@@ -48,10 +51,11 @@ type config struct {
 }
 
 const (
-	day            = 24 * time.Hour
-	sessionsAUser  = 20
-	mostHeartbeat  = 30 * time.Second
-	hiddenTabsNeed = 65 * time.Second // browsers fire a hidden tab's timers once a minute
+	day             = 24 * time.Hour
+	sessionsAUser   = 20
+	mostHeartbeat   = 30 * time.Second
+	mostConnections = 10_000_000
+	hiddenTabsNeed  = 65 * time.Second // browsers fire a hidden tab's timers once a minute
 )
 
 // loadConfig reads all settings, once. Its error is a *configError that names everything that is wrong, or flag.ErrHelp.
@@ -78,6 +82,7 @@ func loadConfig(fs *flag.FlagSet, args, environ []string) (config, error) {
 		logFormat: r.oneOf("LOG_FORMAT", "text", "json"),
 		closes:    r.oneOf("AFTER_LOSS", "open", "closed") == "closed",
 	}
+	readConnections(r, &c)
 	c.policy.Heartbeat = readHeartbeat(r, c.policy.TTL)
 	if c.closes && c.redisURL == "" {
 		r.warn("%s is closed, and the memory of this process loses all when it ends: each time, nobody sees others until they write a setting", r.source("AFTER_LOSS"))
@@ -121,6 +126,23 @@ func checkRedisURL(r *reader) {
 	scheme, rest, _ := strings.Cut(r.text("REDIS_URL"), "://")
 	if r.isGiven("REDIS_URL") && (rest == "" || !slices.Contains([]string{"redis", "rediss", "redis+sentinel", "rediss+sentinel"}, scheme)) {
 		r.wrong("REDIS_URL", "is no address of a Redis: write it like redis://localhost:6379, redis://a:6379,b:6379,c:6379 or redis+sentinel://a:26379/master")
+	}
+}
+
+// readConnections bounds connections by what the process can have, unless somebody knows better: at the bound it refuses them, where past the files that it may
+// open it could not even talk to Redis.
+func readConnections(r *reader, c *config) {
+	c.connectionsEach = r.number("CONNECTIONS_PER_ADDRESS", 0, mostConnections)
+	files := filesAllowed()
+	if !r.isGiven("CONNECTIONS") {
+		if files > 0 {
+			c.connections = max(files/2, files-filesApart-surplusKept)
+		}
+		return
+	}
+	c.connections = r.number("CONNECTIONS", 0, mostConnections)
+	if files > 0 && c.connections > files-filesApart-surplusKept {
+		r.warn("%s is %d, and the process may have %d files open: raise that (ulimit -n, LimitNOFILE=), or Redis may not be reached when there are many connections", r.source("CONNECTIONS"), c.connections, files)
 	}
 }
 

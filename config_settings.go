@@ -36,6 +36,8 @@ var settings = []setting{
 	{"Serving", "TLS_KEY", "file", "", "private key in PEM"},
 	{"Serving", "CORS_ORIGINS", "list", "", "origins whose pages may ask, such as https://app.example.org,https://example.org"},
 	{"Serving", "RATE_LIMIT", "on|off", "on", "off switches off rates, never caps"},
+	{"Serving", "CONNECTIONS", "number", "", "how many may be open at once; none: as many files as the process may open, less some; 0: any number"},
+	{"Serving", "CONNECTIONS_PER_ADDRESS", "number", "0", "how many of one address (of IPv6: of one /64); 0: any number; not behind a proxy, of which all come"},
 	{"Serving", "DEMO", "auto|on|off", "auto", "the team room at /; auto: in development; on elsewhere it asks for a token, and gives none"},
 	{"Serving", "DRAIN", "duration", "25s", "time over which streams are ended when the process is asked to stop"},
 
@@ -132,8 +134,7 @@ func (r *reader) parseFlags(fs *flag.FlagSet, args []string) error {
 		case errors.Is(err, flag.ErrHelp):
 			return err
 		case err != nil:
-			what, _, _ := strings.Cut(err.Error(), "=")
-			r.problem("%s; see presently help", what)
+			r.problem("%s", flagProblem(fs, err))
 			for len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 				args = args[1:] // the value of the flag that is not known
 			}

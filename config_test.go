@@ -42,7 +42,8 @@ func loadGood(t testing.TB, environ ...string) config {
 func TestConfigKnowsEveryNameOfTheDesign(t *testing.T) {
 	const design = `LISTEN REDIS_URL JWT_SECRET JWT_KEY_FILE JWKS_URL JWT_ALGORITHMS JWT_ISSUER JWT_AUDIENCE JWT_LEEWAY TTL GRACE HEARTBEAT SWEEP
 		IDLE_AFTER TYPING_TTL COALESCE DRAIN STREAM_MAX_AGE RATE_LIMIT CORS_ORIGINS TLS_CERT TLS_KEY ADMIN_LISTEN LOG_LEVEL LOG_FORMAT DEMO
-		PARTITIONS AFTER_LOSS OTLP_ENDPOINT WEBHOOK_URL WEBHOOK_SECRET`
+		PARTITIONS AFTER_LOSS OTLP_ENDPOINT WEBHOOK_URL WEBHOOK_SECRET` +
+		` CONNECTIONS CONNECTIONS_PER_ADDRESS` // which it leaves open
 	var names []string
 	for _, s := range settings {
 		if s.group != clientGroup {
@@ -137,7 +138,7 @@ func TestEverythingWrongIsNamedAtOnce(t *testing.T) {
 		t.Fatal("no error")
 	}
 	for _, want := range []string{
-		"flag provided but not defined: -no-such-flag", "bad flag syntax", "flag needs an argument: -drain",
+		"--no-such-flag is no flag", "bad flag syntax", "--drain stands alone",
 		`--partitions: "0" is no number from 1 to 1024`, "--grace: -1s is not between 0s and 24h0m0s",
 		`PRESENTLY_TTL: "90" is no duration: write it like 90s`, `PRESENTLY_LISTEN: "8080" is no address: write it like :8080`,
 		`PRESENTLY_LOG_FORMAT: "xml" is none of text, json`, `PRESENTLY_LOG_LEVEL: "loud" is none of`, `PRESENTLY_RATE_LIMIT: "no" is none of on, off`,

@@ -52,14 +52,17 @@ func TestMetricsMoveToTheAddressForOperatorsAndProfilesAreThereAlone(t *testing.
 	if _, text := get(t, c, admin+"/?user=ada"); !strings.Contains(text, "There is no live session") || !strings.Contains(text, "the memory of this process") {
 		t.Errorf("the page:\n%s", text)
 	}
-	if _, text := get(t, c, admin+"/metrics"); !strings.Contains(text, "presently_build_info{") || !strings.Contains(text, "go_goroutines ") {
-		t.Errorf("metrics:\n%s", text)
+	_, text := get(t, c, admin+"/metrics")
+	for _, name := range []string{"presently_build_info{", "go_goroutines ", `presently_users_by_status{status="dnd"} 0`, "presently_privacy_drops_total 0"} {
+		if !strings.Contains(text, "\n"+name) {
+			t.Errorf("there is no %s in the metrics:\n%s", name, text)
+		}
 	}
 }
 
 func TestWithoutAnAddressForOperatorsMetricsAreWithEverythingElse(t *testing.T) {
 	i, c := start(t, "PRESENTLY_JWT_SECRET="+testSecret), client(t)
-	if got, text := get(t, c, i.url+"/metrics"); got != http.StatusOK || !strings.Contains(text, "\npresently_streams 0\n") {
+	if got, text := get(t, c, i.url+"/metrics"); got != http.StatusOK || !strings.Contains(text, "\npresently_streams 0\n") || strings.Contains(text, "presently_privacy_drops") {
 		t.Errorf("%d %s", got, text)
 	}
 	if got := status(t, c, i.url+"/debug/pprof/"); got != http.StatusNotFound {
@@ -200,12 +203,12 @@ func TestACollectorThatIsAwayStopsNothing(t *testing.T) {
 func TestDashboardAndAlertsNameMetricsThatAreThere(t *testing.T) {
 	receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(receiver.Close)
-	i, c := start(t, "PRESENTLY_JWT_SECRET="+testSecret, "PRESENTLY_REDIS_URL="+redistest.Start(t).URL(),
+	i, c := start(t, "PRESENTLY_JWT_SECRET="+testSecret, "PRESENTLY_REDIS_URL="+redistest.Start(t).URL(), "PRESENTLY_ADMIN_LISTEN=127.0.0.1:0",
 		"PRESENTLY_WEBHOOK_URL="+receiver.URL, "PRESENTLY_WEBHOOK_SECRET=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), client(t)
 	becomes(t, c, i.url+"/readyz", http.StatusOK)
 	i.beat(t, c, "ada")
 	watch(t, c, i.url)
-	_, text := get(t, c, i.url+"/metrics")
+	_, text := get(t, c, i.adminURL(t)+"/metrics")
 	there := metricsOf(text)
 	if len(there) < 40 {
 		t.Fatalf("%d metrics:\n%s", len(there), text)

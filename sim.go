@@ -295,7 +295,12 @@ func (t *tally) line(now time.Time) string {
 	return b.String()
 }
 
-func tenths(d time.Duration) string { return d.Round(100 * time.Microsecond).String() }
+func tenths(d time.Duration) string {
+	if d < 100*time.Microsecond { // which would be 0s
+		return d.Round(time.Microsecond).String()
+	}
+	return d.Round(100 * time.Microsecond).String()
+}
 
 // show writes the line now and then, until ctx ends: in a terminal in place of the one before.
 func (t *tally) show(ctx context.Context, out io.Writer, screen *os.File) {

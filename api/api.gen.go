@@ -24,10 +24,27 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/oapi-codegen/runtime"
 )
+
+type queryContextKey struct{}
+
+// WithQuery has the operations take a request's query from its context, where it is parsed already: a stream's names a hundred users, and would else be
+// parsed once for each parameter that there could be. Nobody changes it.
+func WithQuery(ctx context.Context, query url.Values) context.Context {
+	return context.WithValue(ctx, queryContextKey{}, query)
+}
+
+// QueryOf is the query of a request.
+func QueryOf(r *http.Request) url.Values {
+	if query, parsed := r.Context().Value(queryContextKey{}).(url.Values); parsed {
+		return query
+	}
+	return r.URL.Query()
+}
 
 const (
 	BearerScopes bearerContextKey = "bearer.Scopes"
@@ -247,6 +264,7 @@ const (
 	ProblemCodeStoreUnavailable     ProblemCode = "store_unavailable"
 	ProblemCodeSubscriptionGone     ProblemCode = "subscription_gone"
 	ProblemCodeTokenExpired         ProblemCode = "token_expired"
+	ProblemCodeTooManyConnections   ProblemCode = "too_many_connections"
 	ProblemCodeTooManyRelations     ProblemCode = "too_many_relations"
 	ProblemCodeTooManyRooms         ProblemCode = "too_many_rooms"
 	ProblemCodeTooManySessions      ProblemCode = "too_many_sessions"
@@ -293,6 +311,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeSubscriptionGone:
 		return true
 	case ProblemCodeTokenExpired:
+		return true
+	case ProblemCodeTooManyConnections:
 		return true
 	case ProblemCodeTooManyRelations:
 		return true
@@ -2439,7 +2459,7 @@ func (siw *ServerInterfaceWrapper) ListOnline(w http.ResponseWriter, r *http.Req
 
 	// ------------- Optional query parameter "limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", QueryOf(r), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
 	if err != nil {
 		var requiredError *runtime.RequiredParameterError
 		if errors.As(err, &requiredError) {
@@ -2452,7 +2472,7 @@ func (siw *ServerInterfaceWrapper) ListOnline(w http.ResponseWriter, r *http.Req
 
 	// ------------- Optional query parameter "cursor" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", QueryOf(r), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		var requiredError *runtime.RequiredParameterError
 		if errors.As(err, &requiredError) {
@@ -2775,7 +2795,7 @@ func (siw *ServerInterfaceWrapper) ListPresences(w http.ResponseWriter, r *http.
 
 	// ------------- Required query parameter "user" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, true, "user", r.URL.Query(), &params.User, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "user", QueryOf(r), &params.User, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
 	if err != nil {
 		var requiredError *runtime.RequiredParameterError
 		if errors.As(err, &requiredError) {
@@ -2816,7 +2836,7 @@ func (siw *ServerInterfaceWrapper) ClearActivity(w http.ResponseWriter, r *http.
 
 	// ------------- Optional query parameter "sessionId" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "sessionId", r.URL.Query(), &params.SessionID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sessionId", QueryOf(r), &params.SessionID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		var requiredError *runtime.RequiredParameterError
 		if errors.As(err, &requiredError) {
@@ -3268,7 +3288,7 @@ func (siw *ServerInterfaceWrapper) ExplainPresence(w http.ResponseWriter, r *htt
 
 	// ------------- Optional query parameter "viewer" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "viewer", r.URL.Query(), &params.Viewer, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "viewer", QueryOf(r), &params.Viewer, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		var requiredError *runtime.RequiredParameterError
 		if errors.As(err, &requiredError) {
@@ -3352,7 +3372,7 @@ func (siw *ServerInterfaceWrapper) LeaveRoom(w http.ResponseWriter, r *http.Requ
 
 	// ------------- Optional query parameter "sessionId" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "sessionId", r.URL.Query(), &params.SessionID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sessionId", QueryOf(r), &params.SessionID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		var requiredError *runtime.RequiredParameterError
 		if errors.As(err, &requiredError) {
@@ -3402,7 +3422,7 @@ func (siw *ServerInterfaceWrapper) JoinRoom(w http.ResponseWriter, r *http.Reque
 
 	// ------------- Required query parameter "sessionId" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, true, "sessionId", r.URL.Query(), &params.SessionID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "sessionId", QueryOf(r), &params.SessionID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		var requiredError *runtime.RequiredParameterError
 		if errors.As(err, &requiredError) {
@@ -3452,7 +3472,7 @@ func (siw *ServerInterfaceWrapper) ListMembers(w http.ResponseWriter, r *http.Re
 
 	// ------------- Optional query parameter "limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", QueryOf(r), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
 	if err != nil {
 		var requiredError *runtime.RequiredParameterError
 		if errors.As(err, &requiredError) {
@@ -3465,7 +3485,7 @@ func (siw *ServerInterfaceWrapper) ListMembers(w http.ResponseWriter, r *http.Re
 
 	// ------------- Optional query parameter "cursor" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", QueryOf(r), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		var requiredError *runtime.RequiredParameterError
 		if errors.As(err, &requiredError) {
@@ -3515,7 +3535,7 @@ func (siw *ServerInterfaceWrapper) StopTyping(w http.ResponseWriter, r *http.Req
 
 	// ------------- Optional query parameter "sessionId" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "sessionId", r.URL.Query(), &params.SessionID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sessionId", QueryOf(r), &params.SessionID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		var requiredError *runtime.RequiredParameterError
 		if errors.As(err, &requiredError) {
@@ -3528,7 +3548,7 @@ func (siw *ServerInterfaceWrapper) StopTyping(w http.ResponseWriter, r *http.Req
 
 	// ------------- Optional query parameter "threadId" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "threadId", r.URL.Query(), &params.ThreadID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "threadId", QueryOf(r), &params.ThreadID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		var requiredError *runtime.RequiredParameterError
 		if errors.As(err, &requiredError) {
@@ -3578,7 +3598,7 @@ func (siw *ServerInterfaceWrapper) ListTyping(w http.ResponseWriter, r *http.Req
 
 	// ------------- Optional query parameter "threadId" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "threadId", r.URL.Query(), &params.ThreadID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "threadId", QueryOf(r), &params.ThreadID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		var requiredError *runtime.RequiredParameterError
 		if errors.As(err, &requiredError) {
@@ -3711,7 +3731,7 @@ func (siw *ServerInterfaceWrapper) OpenStream(w http.ResponseWriter, r *http.Req
 
 	// ------------- Optional query parameter "user" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "user", r.URL.Query(), &params.User, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "user", QueryOf(r), &params.User, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
 	if err != nil {
 		var requiredError *runtime.RequiredParameterError
 		if errors.As(err, &requiredError) {
@@ -3724,7 +3744,7 @@ func (siw *ServerInterfaceWrapper) OpenStream(w http.ResponseWriter, r *http.Req
 
 	// ------------- Optional query parameter "room" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "room", r.URL.Query(), &params.Room, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "room", QueryOf(r), &params.Room, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
 	if err != nil {
 		var requiredError *runtime.RequiredParameterError
 		if errors.As(err, &requiredError) {
@@ -3737,7 +3757,7 @@ func (siw *ServerInterfaceWrapper) OpenStream(w http.ResponseWriter, r *http.Req
 
 	// ------------- Optional query parameter "ticket" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "ticket", r.URL.Query(), &params.Ticket, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "ticket", QueryOf(r), &params.Ticket, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		var requiredError *runtime.RequiredParameterError
 		if errors.As(err, &requiredError) {
@@ -3750,7 +3770,7 @@ func (siw *ServerInterfaceWrapper) OpenStream(w http.ResponseWriter, r *http.Req
 
 	// ------------- Optional query parameter "lastEventId" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "lastEventId", r.URL.Query(), &params.LastEventID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lastEventId", QueryOf(r), &params.LastEventID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		var requiredError *runtime.RequiredParameterError
 		if errors.As(err, &requiredError) {
@@ -3763,7 +3783,7 @@ func (siw *ServerInterfaceWrapper) OpenStream(w http.ResponseWriter, r *http.Req
 
 	// ------------- Optional query parameter "errors" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "errors", r.URL.Query(), &params.Errors, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "errors", QueryOf(r), &params.Errors, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		var requiredError *runtime.RequiredParameterError
 		if errors.As(err, &requiredError) {

@@ -187,6 +187,9 @@ func (r *run) most(ctx context.Context, n int) error {
 		return err
 	}
 	defer s.close()
+	of := fmt.Sprintf("most, %d watchers", n)
+	stopPerf := r.perf(of)
+	defer stopPerf()
 	ctx, cancel := context.WithTimeout(ctx, r.length)
 	defer cancel()
 	then, had, begun := r.usage(), s.deliveries.Load(), time.Now()
@@ -196,7 +199,6 @@ func (r *run) most(ctx context.Context, n int) error {
 	}
 	got, took := float64(s.deliveries.Load()-had), time.Since(begun)
 	r.since(then)
-	of := fmt.Sprintf("most, %d watchers", n)
 	r.add(of+": deliveries a second", got/took.Seconds())
 	r.add(of+": % delivered", 100*got/float64(made*n))
 	return nil

@@ -247,6 +247,7 @@ func (r *run) perf(of string) (stop func()) {
 		cmd.Wait()                       //nolint:errcheck // it was interrupted
 		<-cpu
 		r.fetchProfile("heap?gc=1", name+".heap")
+		r.fetchProfile("allocs", name+".allocs")
 	}
 }
 

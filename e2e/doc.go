@@ -13,7 +13,7 @@
 // What must be so when things go wrong is tried by faults_test.go on a stage (stage_test.go): people and watchers of package chaos, who go on while something
 // is killed, frozen, cut off or emptied, and its checker, which holds all that was seen against all that was done. Each fault is one entry of a table; the
 // soak (soak_test.go) draws from the same table. They take minutes and all of the machine, so they have a build tag of their own, and run after all other tests:
-// make faults.
+// make faults. The long form, make soak (soak_plan_test.go), has a tag of its own, too.
 //
 // What Presently costs is measured by the same means, when asked for: go test ./e2e -run xxx -bench Figures -benchtime 1x
 package e2e

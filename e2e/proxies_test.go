@@ -60,14 +60,11 @@ var (
 	}
 )
 
-// proxyKinds are nginx and HAProxy, which `make setup` installs, and those that PRESENTLY_TEST_CADDY and PRESENTLY_TEST_VARNISH name: Debian's Caddy is too old, and
-// to build another takes minutes; `make proxies` does.
+// proxyKinds are those that `make setup` installs, and Varnish where PRESENTLY_TEST_VARNISH names one.
 func proxyKinds() []proxyKind {
-	kinds := []proxyKind{nginxKind, haproxyKind}
-	for _, kind := range []proxyKind{caddyKind, varnishKind} {
-		if os.Getenv(kind.env()) != "" {
-			kinds = append(kinds, kind)
-		}
+	kinds := []proxyKind{nginxKind, haproxyKind, caddyKind}
+	if os.Getenv(varnishKind.env()) != "" {
+		kinds = append(kinds, varnishKind)
 	}
 	return kinds
 }
@@ -298,6 +295,9 @@ func TestBehindAShippedProxyAnInstanceMayGo(t *testing.T) {
 			"killed":  func(i *instance) { i.kill() },
 			"stopped": func(i *instance) { i.program.ask() },
 		} {
+			if kind.name == caddyKind.name && how == "killed" && os.Getenv(kind.env()) == "" {
+				continue // Debian's 2.6 loses a POST when an instance dies over it. `make proxies` builds one that does not, which takes minutes
+			}
 			t.Run(kind.name+" "+how, func(t *testing.T) {
 				t.Parallel()
 				a, b := startPair(t, redistest.Start(t).URL(), "PRESENTLY_DRAIN=3s")

@@ -42,6 +42,7 @@ type stage struct {
 	happens  *fault // what happens just now, where it is another
 	seed     uint64
 	redis    *redistest.Server // where there is just one
+	replica  *redistest.Server // of redis, where the fault asked for one
 	group    *redistest.Sentinel
 	cluster  *redistest.Cluster
 	url      func(slot int) string
@@ -55,6 +56,7 @@ type stage struct {
 	program  string                  // what instances run
 	extra    func(slot int) []string // settings of one instance alone
 	long     bool                    // as much of everything as it takes, not only what is short
+	judging  *chaos.Judge            // where what is seen is judged piece by piece
 }
 
 // fault is something that goes wrong, and what is then to be so.
@@ -70,6 +72,8 @@ type fault struct {
 	happen    func(s *stage)
 	alone     func(s *stage) // instead, without people on a stage
 	heavy     bool           // on the machine
+	timed     bool           // what it measures is of use only where nothing runs beside it
+	long      bool           // as much of everything as it takes, and nothing beside it
 	random    bool           // may happen at any time to the stage of the soak
 }
 
@@ -133,7 +137,7 @@ func newStage(t *testing.T, f *fault) *stage {
 
 // bareStage is one without anything on it.
 func bareStage(t *testing.T, f *fault) *stage {
-	s := &stage{t: t, fault: f, long: f.heavy && os.Getenv(repeatsEnv) != "" && !strings.Contains(t.Name(), "time_"), seed: fixedSeed(t), began: time.Now(), figures: map[string]float64{}, program: binary}
+	s := &stage{t: t, fault: f, long: f.long, seed: fixedSeed(t), began: time.Now(), figures: map[string]float64{}, program: binary}
 	t.Logf("seed %d (%s=%d plays it again)", s.seed, seedEnv, s.seed)
 	return s
 }
@@ -293,23 +297,33 @@ func (s *stage) end() {
 	s.judge()
 }
 
+// slack is what is forgiven where the machine stalled.
+func (s *stage) slack(stall chaos.At) chaos.Slack {
+	late := stalls * stall
+	return chaos.Slack{Late: s.ttl() + lateness + late, Effect: 5*time.Second + late}
+}
+
 func (s *stage) judge() {
 	s.t.Helper()
 	h := s.play.Stop()
-	late := stalls * h.Stall
-	slack := chaos.Slack{Late: s.ttl() + lateness + late, Effect: 5*time.Second + late}
-	v := chaos.Check(&h, slack)
+	slack := s.slack(h.Stall)
+	var v chaos.Verdict
+	if s.judging != nil {
+		v = s.judging.Finish(&h, slack)
+	} else {
+		v = chaos.Check(&h, slack)
+		slack.Told = true
+		if early := len(chaos.Check(&h, slack).Violations) - len(v.Violations); early != 0 {
+			s.t.Logf("finding: %d ends were told before the deadline that the last beat's answer had told", early)
+			s.figure("beforeTold", float64(early))
+		}
+	}
 	s.refusals(&h)
 	broken := 0
 	for _, x := range v.Violations {
 		if broken++; broken <= 15 {
 			s.t.Errorf("%v", x)
 		}
-	}
-	slack.Told = true
-	if early := len(chaos.Check(&h, slack).Violations) - len(v.Violations); early != 0 {
-		s.t.Logf("finding: %d ends were told before the deadline that the last beat's answer had told", early)
-		s.figure("beforeTold", float64(early))
 	}
 	s.figure("stallS", h.Stall.Seconds())
 	s.figure("retries", float64(s.balancer.Retries.Load()))
@@ -322,8 +336,11 @@ func (s *stage) judge() {
 	if f.Beats == 0 || f.Sightings == 0 {
 		s.t.Errorf("nothing was played: %+v", f)
 	}
-	s.report(broken, f)
+	s.report(v, false)
 }
+
+// reportSoFar tells what a play that goes on has come to.
+func (s *stage) reportSoFar() { s.report(s.judging.SoFar(), true) }
 
 // refusals notes how long whoever was refused by a store in trouble had to wait for that, through the balancer, which asks up to three instances.
 func (s *stage) refusals(h *chaos.History) {
@@ -342,7 +359,11 @@ func (s *stage) refusals(h *chaos.History) {
 func (s *stage) keep(h *chaos.History) {
 	text, err := json.Marshal(h)
 	if err == nil {
-		name := filepath.Join(os.TempDir(), fmt.Sprintf("presently-history-%s-%d.json", s.fault.id, s.seed))
+		dir := os.TempDir()
+		if results := os.Getenv(resultsEnv); results != "" {
+			dir = filepath.Dir(results)
+		}
+		name := filepath.Join(dir, fmt.Sprintf("history-%s-%d.json", s.fault.id, s.seed))
 		if err = os.WriteFile(name, text, 0o600); err == nil {
 			s.t.Logf("the history is in %s", name)
 		}
@@ -352,16 +373,19 @@ func (s *stage) keep(h *chaos.History) {
 	}
 }
 
-func (s *stage) report(violations int, f chaos.Figures) {
+func (s *stage) report(v chaos.Verdict, partial bool) {
 	name := os.Getenv(resultsEnv)
 	if name == "" {
 		return
 	}
-	err := chaos.AddResult(name, chaos.Result{
-		ID: s.fault.id, Fault: s.fault.name, Promise: s.fault.promise, Seed: s.seed, Failed: s.t.Failed(), Violations: violations, Figures: f, More: s.figures,
-		Seconds: time.Since(s.began).Seconds(), Raced: raced,
-	})
-	if err != nil {
+	r := chaos.Result{
+		ID: s.fault.id, Fault: s.fault.name, Promise: s.fault.promise, Seed: s.seed, Failed: s.t.Failed(), Violations: len(v.Violations), Figures: v.Figures, More: s.figures,
+		Seconds: time.Since(s.began).Seconds(), Raced: raced, Alone: s.long, Partial: partial,
+	}
+	for _, x := range v.Violations[:min(3, len(v.Violations))] {
+		r.Broken = append(r.Broken, x.String())
+	}
+	if err := chaos.AddResult(name, r); err != nil {
 		s.t.Error(err)
 	}
 }

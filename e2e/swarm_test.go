@@ -193,6 +193,13 @@ func zeroWindows(s *stage) {
 		}
 		wait.Wait()
 	}
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	pace := func() {
+		if s.long { // a hundred changes a second; else as many as there can be, to be done soon
+			<-second.C
+		}
+	}
 	change(0)
 	query := url.Values{"user": crowd}.Encode()
 	small := &net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
@@ -207,6 +214,16 @@ func zeroWindows(s *stage) {
 		return err
 	}}
 	readers := idleReaders()
+	var before time.Duration
+	if s.long {
+		asking := s.probe(50)
+		for round := range 6 {
+			pace()
+			change(round)
+		}
+		before, _ = asking.end()
+	}
+	kernel := tcpKiB(t)
 	descriptors, resident := i.descriptors(t), i.residentKiB(t)
 	var conns []net.Conn
 	defer func() {
@@ -222,18 +239,30 @@ func zeroWindows(s *stage) {
 		conns = append(conns, c)
 	}
 	waitUntil(t, "all streams are open", func() bool { return i.descriptors(t) >= descriptors+readers })
-	began, most := time.Now(), int64(0)
+	var asking *probes
+	if s.long {
+		asking = s.probe(50)
+	}
+	began, most, pinned := time.Now(), int64(0), int64(0)
 	for round := 1; i.descriptors(t) > descriptors+readers/100+10; round++ {
+		pace()
 		change(round)
-		most = max(most, i.residentKiB(t)-resident)
+		most, pinned = max(most, i.residentKiB(t)-resident), max(pinned, tcpKiB(t)-kernel)
 		if time.Since(began) > patience {
 			t.Errorf("after %v, %d of %d streams that read nothing are open", patience, i.descriptors(t)-descriptors, readers)
 			break
 		}
 	}
+	if s.long {
+		during, _ := asking.end()
+		s.figure("othersBefore", before.Seconds())
+		s.figure("othersDuring", during.Seconds())
+		s.figure("kernelKiB", float64(pinned)/float64(readers)) // of both ends, and of whoever else has sockets
+	}
 	s.figure("readers", float64(readers))
 	s.figure("cutS", time.Since(began).Seconds())
 	s.figure("residentMiB", float64(most)/1024)
+	s.figure("residentEndMiB", float64(i.residentKiB(t)-resident)/1024)
 	// The race detector's shadow is several times what the program itself holds.
 	if bound := int64(readers * 256); most > bound && !raced || most > 8*bound {
 		t.Errorf("%d readers of nothing took %d KiB", readers, most)

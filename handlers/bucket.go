@@ -58,7 +58,32 @@ func (l *limit) take(key bucketKey) (level, bool) {
 	b := l.bucket(key, now)
 	ok := b.tokens.AllowN(now, 1)
 	tokens := b.tokens.TokensAt(now)
-	return level{left: int(tokens), whole: l.until(float64(l.burst) - tokens), wait: l.until(1 - tokens)}, ok
+	return l.level(tokens), ok
+}
+
+// charge takes n tokens, also those that have not come yet: who owes some is overdrawn until they have.
+func (l *limit) charge(key bucketKey, n int) {
+	now := time.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.bucket(key, now).tokens.ReserveN(now, min(n, l.burst))
+}
+
+// overdrawn reports whether there is no token left, and how it stands.
+func (l *limit) overdrawn(key bucketKey) (level, bool) {
+	now := time.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.buckets[key] == nil {
+		return level{left: l.burst}, false
+	}
+	tokens := l.bucket(key, now).tokens.TokensAt(now)
+	return l.level(tokens), tokens < 1
+}
+
+// level is what so many tokens mean.
+func (l *limit) level(tokens float64) level {
+	return level{left: max(0, int(tokens)), whole: l.until(float64(l.burst) - tokens), wait: l.until(1 - tokens)}
 }
 
 // knows reports whether somebody has done it of late.

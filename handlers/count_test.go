@@ -3,7 +3,13 @@
 package handlers
 
 import (
+	"context"
+	"fmt"
+	"net/http"
+	"runtime"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -16,7 +22,7 @@ func TestCountedAllocationsOfARequest(t *testing.T) {
 		most                     float64
 	}{
 		{"a steady heartbeat", "POST", "/v1/presence/heartbeat", `{"sessionId":"session-1","state":"online"}`, 42},
-		{"a look at one user", "GET", "/v1/presence?user=bea", "", 46},
+		{"a look at one user", "GET", "/v1/presence?user=bea", "", 52},
 	} {
 		a := newAsking(t, "ada", c.method, c.path, c.body)
 		a.do(t)
@@ -39,4 +45,79 @@ func TestCountedBytesOfAnEvent(t *testing.T) {
 			t.Errorf("a change of one user is %d bytes: %+v", n, e)
 		}
 	})
+}
+
+// What a storm of streams allocates is what its collector has to go through: of each stream, and of each user whom it watches.
+func TestCountedAllocationsOfAStreamThatOpens(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.watch("bob", watchQuery(55)).started() // as others do in a storm
+		count := func(users int) (allocations, bytes float64) {
+			o := newBegins(w, users)
+			for range 20 {
+				o.do()
+			}
+			const streams = 100
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for range streams {
+				o.do()
+			}
+			runtime.ReadMemStats(&after)
+			return float64(after.Mallocs-before.Mallocs) / streams, float64(after.TotalAlloc-before.TotalAlloc) / streams
+		}
+		few, fewBytes := count(5)
+		many, manyBytes := count(55)
+		if few > 145 {
+			t.Errorf("a stream of 5 users makes %v allocations, want at most 145", few)
+		}
+		if each := (many - few) / 50; each > 0.2 {
+			t.Errorf("each of 50 more users makes %v allocations, want at most 0.2", each)
+		}
+		if each := (manyBytes - fewBytes) / 50; each > 250 {
+			t.Errorf("each of 50 more users takes %v bytes of %v, want at most 250", each, manyBytes)
+		}
+	})
+}
+
+// begins is a stream that is opened again and again, and left as soon as something was written to it.
+type begins struct {
+	*world
+	nowhere
+	request *http.Request
+	leave   context.CancelFunc
+	written bool
+}
+
+func newBegins(w *world, users int) *begins {
+	r, err := http.NewRequest("GET", "http://presently/v1/stream?"+watchQuery(users), nil)
+	if err != nil {
+		w.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token("eve", nil))
+	return &begins{world: w, nowhere: nowhere{header: http.Header{}}, request: r}
+}
+
+func watchQuery(users int) string {
+	query := make([]string, users)
+	for i := range query {
+		query[i] = fmt.Sprint("user=user-", i)
+	}
+	return strings.Join(query, "&")
+}
+
+func (o *begins) Header() http.Header         { return o.nowhere.Header() }
+func (o *begins) WriteHeader(status int)      { o.nowhere.WriteHeader(status) }
+func (o *begins) Flush()                      {}
+func (o *begins) Write(p []byte) (int, error) { o.written = true; o.leave(); return len(p), nil }
+
+func (o *begins) do() {
+	var ctx context.Context
+	ctx, o.leave = context.WithCancel(context.Background())
+	clear(o.header)
+	o.written = false
+	o.server.ServeHTTP(o, o.request.WithContext(ctx))
+	if !o.written || o.status != http.StatusOK {
+		o.Fatalf("nothing was written, with status %d", o.status)
+	}
+	synctest.Wait()
 }

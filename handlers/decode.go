@@ -25,6 +25,7 @@ const (
 	queryBodyLimit = 1 << 20 // bodies that are lists
 	depthLimit     = 8
 	bodyTimeout    = 10 * time.Second // for a body to arrive
+	answerTimeout  = time.Minute      // for an answer to be taken, which is 1 MiB at most; each write of a stream has its own
 )
 
 // decode reads the one JSON document of a request's body, strictly: encoding/json would take keys in any case, the last of two equal keys,
@@ -61,10 +62,27 @@ func bodiesInTime(next http.Handler) http.Handler {
 	})
 }
 
+// answersInTime gives each answer a while to be taken: a client that asks and asks, and reads nothing, would hold a goroutine and what its connection's buffers have
+// for ever. Streams, which last, set the deadline anew with each write; over HTTP/2, where it cuts what waits too, they take it away in between.
+func answersInTime(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// As an http.ResponseController would; but this comes with each request, and is to allocate nothing. A recorder in a test has no deadline.
+		if w, ok := innermost(w).(interface{ SetWriteDeadline(time.Time) error }); ok {
+			w.SetWriteDeadline(time.Now().Add(answerTimeout)) //nolint:errcheck // the connection has gone
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
 		return nil, failf(api.ProblemCodeUnsupportedMediaType, "Send the body without Content-Encoding.")
 	}
+	return readWhole(w, r, limit)
+}
+
+// readWhole reads a body as it came.
+func readWhole(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(innermost(w), r.Body, limit))
 	// What is left of the time would end the request's context. No answer takes half of it, and net/http takes the deadline back before the next request.
 	if err == nil && time.Since(exchangeOf(r.Context()).began) > bodyTimeout/2 {

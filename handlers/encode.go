@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"bytes"
 	"encoding/json"
 	"hash/maphash"
 	"net/http"
@@ -92,10 +93,25 @@ func encode(v any) []byte {
 
 var seed = maphash.MakeSeed()
 
-// digest stands for all of a presence but the moments: rev, and the bucket, whose change is no event.
-func digest(p api.Presence) uint64 {
-	p.Rev, p.LastSeen = 0, nil
-	return maphash.Bytes(seed, encode(p))
+// encodePresence puts a presence into JSON, with a digest that stands for all of it but the moments: rev, and the bucket, whose change is no event.
+func encodePresence(p api.Presence) (data []byte, digest uint64) {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	data = encode(p)
+	rest := data
+	if p.LastSeen != nil { // else a device may be called that
+		rest = hashBefore(&h, rest, `"lastSeen":`)
+	}
+	h.Write(hashBefore(&h, rest, `"rev":`)) //nolint:errcheck // it cannot fail
+	return data, h.Sum64()
+}
+
+// hashBefore takes in what stands before the value of a field, and returns what stands behind it. The value has no comma in it, and is not the last. It
+// is the last field of that name: devices, which may have any, come before both of those that are not for the digest.
+func hashBefore(h *maphash.Hash, data []byte, field string) (rest []byte) {
+	from := bytes.LastIndex(data, []byte(field)) + len(field)
+	h.Write(data[:from]) //nolint:errcheck // it cannot fail
+	return data[from+bytes.IndexByte(data[from:], ','):]
 }
 
 func writeBody(w http.ResponseWriter, status int, v any) {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -26,12 +27,15 @@ type exchange struct {
 	id     string
 	began  time.Time
 	who    Identity // whose token it is, once that is known
+	users  []string // whom a list is asked for, where manyUsers has read them
 	status int      // 0: nothing was answered
 	bytes  int64
 	fault  error // ours, for the log alone
 	code   api.ProblemCode
 	ended  string // why a stream ended
 	lasts  bool   // a stream that may outlive its handler
+
+	badQuery error // why it could be read only in part
 }
 
 // Unwrap lets http.ResponseController reach what is beneath.
@@ -74,7 +78,13 @@ func (s *Server) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := &exchange{ResponseWriter: w, id: randomID()}
 		w.Header().Set("X-Request-Id", x.id)
-		r = r.WithContext(context.WithValue(r.Context(), keyExchange, x))
+		ctx := context.WithValue(r.Context(), keyExchange, x)
+		if r.URL.RawQuery != "" {
+			var query url.Values
+			query, x.badQuery = url.ParseQuery(r.URL.RawQuery)
+			ctx = api.WithQuery(ctx, query)
+		}
+		r = r.WithContext(ctx)
 		x.began = time.Now()
 		defer func() { // also where the answer is broken off by a panic
 			if !x.lasts {
@@ -96,7 +106,7 @@ func subjectOf(r *http.Request) subject {
 // server's buffers beneath it: ten thousand streams may wait at a time.
 func (s *Server) tellLater(r *http.Request, user string) (tell func(err error, bytes int64, ended string)) {
 	x := exchangeOf(r.Context())
-	x.lasts = true
+	x.lasts, x.status = true, http.StatusOK // a pool writes the answer's head itself
 	of := subjectOf(r)
 	of.method, of.path = strings.Clone(of.method), strings.Clone(of.path)
 	later := exchange{id: x.id, began: x.began, who: Identity{User: user}, status: http.StatusOK, lasts: true}

@@ -60,7 +60,10 @@ func explanationOf(record presence.Record) api.Explanation {
 		Privacy:  privacyOf(record.PrivacyOrDefault()),
 		Sessions: make([]api.ExplainedSession, 0, len(record.Sessions)),
 	}
-	if c := record.Chosen; c.Status != "" {
+	switch c := record.Chosen; {
+	case record.Invisible.On: // a setting, which no clock ends, but the user's choice all the same
+		e.Chosen = &api.ExplainedChoice{Status: api.ChosenStatus(presence.Invisible)}
+	case c.Status != "":
 		e.Chosen = &api.ExplainedChoice{Status: api.ChosenStatus(c.Status), ExpiresAt: optionalTime(c.Until), Expired: c.Expired(now)}
 	}
 	for _, session := range oldestFirst(record.Sessions) {
@@ -81,10 +84,19 @@ func because(record presence.Record, reason presence.Reason) string {
 		}
 		return fmt.Sprintf("The user chose %s, which holds until it is cleared, whatever the sessions say.", reason.Status)
 	}
-	if len(record.Sessions) == 1 {
-		return fmt.Sprintf("The one live session decides, and %s counts as %s.", reason.Session, reason.Status)
+	which := "The one live session"
+	if n := len(record.Sessions); n > 1 {
+		which = fmt.Sprintf("The strongest of %d live sessions", n)
 	}
-	return fmt.Sprintf("The strongest of %d live sessions decides, and %s counts as %s.", len(record.Sessions), reason.Session, reason.Status)
+	return fmt.Sprintf("%s decides, and %s counts as %s.", which, called(record, reason.Session), reason.Status)
+}
+
+// called is what people call a session: by its device, where it has named one. Clients make up ids that say nothing.
+func called(record presence.Record, id string) string {
+	if s, _ := record.Session(id); s.Device != "" {
+		return "the one on " + s.Device
+	}
+	return id
 }
 
 func explainedSession(r presence.Record, s presence.Session) api.ExplainedSession {

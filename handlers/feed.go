@@ -33,6 +33,7 @@ type feed struct {
 	panics           *presence.Panics
 	clock            func() time.Time // the store's
 	seen             func() time.Time // the moment up to which it has been followed
+	withheld         atomic.Int64     // changes of which some were told nothing, because a user hides from them
 	lost             atomic.Bool
 	since            atomic.Value // api.Time, up to when everything was seen
 }
@@ -47,11 +48,19 @@ type shown struct {
 	related  presence.Version // of the relations by which the streams watch
 	frames   [presence.Classes]*sse.Frame
 	stamps   [presence.Classes]stamp
+	sources  [presence.Classes]source
 	apart    map[string]uint64 // digests of what viewers who stand apart were offered last
+	glimpses *glimpses         // of requests, not of streams; nil: nobody has looked
 }
 
 // stamp tells two frames of one class apart without encoding either: what a view says goes by its version, but for the bucket, which goes by the moment.
 type stamp struct{ version, moment, rev presence.Version }
+
+// source is what a frame was made of: while that is the same, its view need not even be computed, as fifty times for each stream of a storm.
+type source struct {
+	head                        presence.Head
+	asOf, moment, beacon, least presence.Version
+}
 
 func (m *shown) noteApart(viewer string, frame *sse.Frame) {
 	if m.apart == nil {
@@ -84,33 +93,42 @@ func (f *feed) Changed(e *presence.Entry) {
 
 func (f *feed) tell(e *presence.Entry, key sse.Key, memo *shown) {
 	var least presence.Version
+	clear(memo.sources[:])
 	if memo.related != e.Record.RelatedAt {
 		memo.related = e.Record.RelatedAt
 		f.regroup(e, key)
 		least = e.Record.RelatedAt // for those who have moved just now, and are offered the frame of their class too
 	}
+	withheld := 0
 	for _, v := range f.hub.Variants(key) {
 		if v == apart {
-			f.tellApart(e, key)
+			withheld += f.tellApart(e, key)
 			continue
 		}
 		last := memo.frames[v]
 		if frame := memo.frame(e, presence.Class(v), least); last == nil || frame.Digest != last.Digest {
 			f.hub.Offer(key, v, frame)
+		} else if e.Record.HidesFrom(presence.Class(v)) {
+			withheld++
 		}
+	}
+	if least == 0 { // a change of relations is theirs whom it concerns
+		f.withheld.Add(int64(withheld))
 	}
 }
 
-// attach shows a user to a stream from now on, beginning with the frame that it returns. It is called by the board, so that nothing falls
+// attach shows a user to a stream from now on, beginning with the view that it returns. It is called by the board, so that nothing falls
 // between the view and what follows.
-func (f *feed) attach(s *sse.Stream, e *presence.Entry) *sse.Frame {
-	frame, v := f.frameFor(e, s.Reader()), variantOf(e.Record, s.Reader())
-	f.hub.WatchHeld(s, userKey(e.Record.User), v) // for a snapshot to tell first
-	f.show(s, e, v, frame)
-	return frame
+func (f *feed) attach(s *sse.Stream, e *presence.Entry) view {
+	first, v := f.viewFor(e, s.Reader())
+	if v == apart {
+		shownOf(e).noteApart(s.Reader(), first.frame)
+	}
+	f.hub.Show(s, userKey(e.Record.User), v, first.frame) // held back, for a snapshot to tell first
+	return first
 }
 
-// show makes a stream watch a user in a variant, beginning with a frame.
+// show makes a stream that watches a user do so in another variant, beginning with a frame.
 func (f *feed) show(s *sse.Stream, e *presence.Entry, v sse.Variant, frame *sse.Frame) {
 	key := userKey(e.Record.User)
 	f.hub.Watch(s, key, v)
@@ -123,7 +141,7 @@ func (f *feed) show(s *sse.Stream, e *presence.Entry, v sse.Variant, frame *sse.
 // regroup moves the streams whose viewers' relation to the user has changed, and shows them what they may see from now on.
 func (f *feed) regroup(e *presence.Entry, key sse.Key) {
 	for s, v := range f.hub.Watchers(key) {
-		if now := variantOf(e.Record, s.Reader()); now != v {
+		if now := variantOf(e, s.Reader()); now != v {
 			view := e.Record.ViewFor(s.Reader(), e.Moment())
 			rev := revOf(e, view)
 			if now != apart {
@@ -137,8 +155,8 @@ func (f *feed) regroup(e *presence.Entry, key sse.Key) {
 }
 
 // tellApart offers what is new to those who stand apart. What looks as before is not offered again: in place of what is still to be written, it would
-// be newer, and tell that something has happened.
-func (f *feed) tellApart(e *presence.Entry, key sse.Key) {
+// be newer, and tell that something has happened. It returns how many were told nothing because the user hides from them.
+func (f *feed) tellApart(e *presence.Entry, key sse.Key) (withheld int) {
 	memo := shownOf(e)
 	before := memo.apart
 	memo.apart = nil // forget those who have gone
@@ -149,36 +167,60 @@ func (f *feed) tellApart(e *presence.Entry, key sse.Key) {
 		frame := f.frameFor(e, s.Reader())
 		if frame.Digest != before[s.Reader()] {
 			s.Offer(key, apart, frame)
+		} else if e.Record.HiddenFrom(s.Reader()) {
+			withheld++
 		}
 		memo.noteApart(s.Reader(), frame)
 	}
+	return withheld
 }
 
-func variantOf(r presence.Record, viewer string) sse.Variant {
-	if r.Apart(viewer) {
+func variantOf(e *presence.Entry, viewer string) sse.Variant {
+	switch {
+	case len(e.Record.Relations) == 0 && e.Record.User != viewer: // most are strangers, and a record is large to be passed on
+		return sse.Variant(presence.Other)
+	case e.Record.Apart(viewer):
 		return apart
 	}
-	return sse.Variant(r.ClassOf(viewer))
+	return sse.Variant(e.Record.ClassOf(viewer))
 }
 
-// frameFor is the frame of what one viewer sees now: the one of his class, unless he sees something of his own.
-func (f *feed) frameFor(e *presence.Entry, viewer string) *sse.Frame {
-	if e.Record.Apart(viewer) {
-		view := e.Record.ViewFor(viewer, e.Moment())
-		return frameOf(view, revOf(e, view), e.Now)
+// viewFor is what one viewer sees now, and the variant in which he does: what his class sees, unless he sees something of his own.
+func (f *feed) viewFor(e *presence.Entry, viewer string) (view, sse.Variant) {
+	v := variantOf(e, viewer)
+	if v == apart {
+		shows := e.Record.ViewFor(viewer, e.Moment())
+		return view{shows.Version, frameOf(shows, revOf(e, shows), e.Now)}, v
 	}
-	return shownOf(e).frame(e, e.Record.ClassOf(viewer), 0)
+	memo := shownOf(e)
+	shows := view{frame: memo.frame(e, presence.Class(v), 0)}
+	shows.version = memo.stamps[v].version
+	if _, related := e.Record.Relations[viewer]; related { // since when counts for him too
+		shows.version = e.Record.ViewFor(viewer, e.Moment()).Version
+	}
+	return shows, v
+}
+
+// frameFor is the frame of what one viewer sees now.
+func (f *feed) frameFor(e *presence.Entry, viewer string) *sse.Frame {
+	first, _ := f.viewFor(e, viewer)
+	return first.frame
 }
 
 // frame is the frame of what a class sees now, with a rev that is not less than least. In a storm of streams that begin, all between two beacons
 // share one.
 func (m *shown) frame(e *presence.Entry, class presence.Class, least presence.Version) *sse.Frame {
+	of := source{e.Record.Head, e.Record.AsOf, e.Moment(), e.Beacon, least}
+	if m.frames[class] != nil && m.sources[class] == of {
+		return m.frames[class]
+	}
 	view := e.Record.View(class, e.Moment())
 	rev := max(revOf(e, view), least)
 	now := stamp{view.Version, e.Moment(), rev}
 	if m.frames[class] == nil || m.stamps[class] != now {
 		m.frames[class], m.stamps[class] = frameOf(view, rev, e.Now), now
 	}
+	m.sources[class] = of
 	return m.frames[class]
 }
 
@@ -189,8 +231,8 @@ func revOf(e *presence.Entry, view presence.View) presence.Version {
 }
 
 func frameOf(view presence.View, rev, now presence.Version) *sse.Frame {
-	p := presenceOf(view, rev)
-	return &sse.Frame{Data: encode(p), Digest: digest(p), Version: int64(now)}
+	data, digest := encodePresence(presenceOf(view, rev))
+	return &sse.Frame{Data: data, Digest: digest, Version: int64(now)}
 }
 
 // isolate does what is for one stream of many. Where it panics, that stream is ended: its reader comes back and is told all.

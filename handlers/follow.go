@@ -15,27 +15,24 @@ import (
 // followers are the streams that show subscriptions here, and follow their changes.
 type followers struct {
 	mu sync.Mutex // guards what follows
-	of map[string]map[chan struct{}]bool
+	of map[string]map[*follower]bool
 }
 
-// enter makes a channel that holds a token whenever the subscription may have changed.
-func (f *followers) enter(id string) chan struct{} {
-	changed := make(chan struct{}, 1)
+func (f *followers) enter(one *follower) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.of[id] == nil {
-		f.of[id] = map[chan struct{}]bool{}
+	if f.of[one.id] == nil {
+		f.of[one.id] = map[*follower]bool{}
 	}
-	f.of[id][changed] = true
-	return changed
+	f.of[one.id][one] = true
 }
 
-func (f *followers) leave(id string, changed chan struct{}) {
+func (f *followers) leave(one *follower) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.of[id], changed)
-	if len(f.of[id]) == 0 {
-		delete(f.of, id)
+	delete(f.of[one.id], one)
+	if len(f.of[one.id]) == 0 {
+		delete(f.of, one.id)
 	}
 }
 
@@ -47,8 +44,8 @@ func (f *followers) tell(meant func(id string) bool) {
 		if !meant(id) {
 			continue
 		}
-		for changed := range streams {
-			nudge(changed)
+		for one := range streams {
+			one.changed()
 		}
 	}
 }
@@ -64,8 +61,8 @@ func nudge(c chan struct{}) {
 func (f *feed) Subscribed(id string) {
 	f.followers.mu.Lock()
 	defer f.followers.mu.Unlock()
-	for changed := range f.followers.of[id] {
-		nudge(changed)
+	for one := range f.followers.of[id] {
+		one.changed()
 	}
 }
 
@@ -80,46 +77,75 @@ const readAgainAfter = 250 * time.Millisecond
 
 // follow brings a stream in line with its subscription whenever that changes, wherever it was changed, until what it returns is called.
 func (s *Server) follow(ctx context.Context, v *viewing, o opening, end *ending) (stop func()) {
-	changed := s.feed.followers.enter(o.subscription)
-	nudge(changed) // it may have changed since it was read
-	// Which token stands behind it only the store knows: look at it, whatever was revoked.
-	leave := s.revoked.hold(o.user, time.Time{}, func() { nudge(changed) })
 	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	f := follower{s, v, end, o.watchList, o.version}
-	go func() {
-		defer close(done)
-		s.feed.isolate(v.stream, func() { f.run(ctx, o.subscription, changed) })
-	}()
+	f := &follower{Server: s, ctx: ctx, id: o.subscription, v: v, end: end, list: o.watchList, version: o.version}
+	s.feed.followers.enter(f)
+	f.changed() // it may have been since it was read
+	// Which token stands behind it only the store knows: look at it, whatever was revoked.
+	leave := s.revoked.hold(o.user, time.Time{}, f.changed)
 	return func() {
 		leave()
-		s.feed.followers.leave(o.subscription, changed)
+		s.feed.followers.leave(f)
 		cancel()
-		<-done
+		f.stop()
 	}
 }
 
-// follower is what a stream shows of its subscription as yet. One goroutine has it.
+// follower is one stream that shows a subscription. Most of the time nothing changes, and it is no goroutine.
 type follower struct {
 	*Server
-	v       *viewing
-	end     *ending
+	ctx context.Context // of the stream
+	id  string          // of the subscription
+	v   *viewing
+	end *ending
+
+	// What the stream shows as yet. Whoever looks has it.
 	list    watchList
 	version presence.Version
+
+	looking sync.WaitGroup // for the one who looks
+
+	mu      sync.Mutex // guards what follows
+	due     bool       // it may have changed since it was looked at
+	busy    bool       // somebody looks
+	stopped bool
 }
 
-func (f *follower) run(ctx context.Context, id string, changed chan struct{}) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-changed:
-		}
-		if err := f.look(ctx, id); err != nil && ctx.Err() == nil {
-			f.log.DebugContext(ctx, "subscription not followed", "error", err)
-			time.AfterFunc(readAgainAfter, func() { nudge(changed) })
+// changed has the subscription looked at, which may have changed. It does not wait for that.
+func (f *follower) changed() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.due = true
+	if !f.busy && !f.stopped {
+		f.busy = true
+		f.looking.Go(func() { f.feed.isolate(f.v.stream, f.keepUp) }) // a panic ends the stream: nobody is to look any more
+	}
+}
+
+func (f *follower) stop() {
+	f.mu.Lock()
+	f.stopped = true
+	f.mu.Unlock()
+	f.looking.Wait()
+}
+
+// keepUp looks at the subscription for as long as it may have changed.
+func (f *follower) keepUp() {
+	for f.next() {
+		if err := f.look(f.ctx, f.id); err != nil && f.ctx.Err() == nil {
+			f.log.DebugContext(f.ctx, "subscription not followed", "error", err)
+			time.AfterFunc(readAgainAfter, f.changed)
 		}
 	}
+}
+
+// next tells whether it is to be looked at.
+func (f *follower) next() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.busy = f.due && !f.stopped
+	f.due = false
+	return f.busy
 }
 
 func (f *follower) look(ctx context.Context, id string) error {
@@ -173,7 +199,7 @@ func (f *follower) apply(ctx context.Context, list watchList) error {
 func (f *follower) add(ctx context.Context, list watchList) error {
 	users, rooms := without(list.users, f.list.users), without(list.rooms, f.list.rooms)
 	firsts := map[string]*sse.Frame{}
-	err := f.v.watchUsers(ctx, users, func(e *presence.Entry, first *sse.Frame) { firsts[e.Record.User] = first })
+	err := f.v.watchUsers(ctx, users, func(e *presence.Entry, first view) { firsts[e.Record.User] = first.frame })
 	if err != nil {
 		return err
 	}

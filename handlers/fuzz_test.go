@@ -272,7 +272,7 @@ func FuzzLeaveBody(f *testing.F) {
 			contentType = "text/plain;charset=UTF-8"
 		}
 		r := z.ask(t, "POST", "/v1/presence/leave", body, "Content-Type: "+contentType, "Authorization: ")
-		if asText && !strings.HasPrefix(strings.TrimSpace(body), "{") && len(body) <= bodyLimit && r.Code != http.StatusAccepted {
+		if len(body) <= bodyLimit && r.Code != http.StatusAccepted {
 			t.Errorf("%q: %d %s", body, r.Code, r.Body)
 		}
 	})

@@ -3,7 +3,6 @@ package handlers
 import (
 	"context"
 	"math/rand/v2"
-	"mime"
 	"net/http"
 	"slices"
 	"strconv"
@@ -26,12 +25,15 @@ func (s *Server) Heartbeat(w http.ResponseWriter, r *http.Request, params api.He
 	granted, refused := sortOut(body.Rooms, identity(r))
 	minimal := params.Prefer != nil && prefersMinimal(*params.Prefer) && len(refused) == 0
 	beat := heartbeatOf(body, identity(r), minimal)
-	beat.Rooms = granted
+	if stays := granted != nil && s.limits.stays(w.Header(), beat.User); !stays {
+		beat.Rooms = granted
+	}
 	out, err := s.beat(r.Context(), w.Header(), beat)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
+	s.limits.came(beat.User, out.Came)
 	next := jitter(s.tracker.Policy.Heartbeat, 0.1)
 	w.Header().Set("Presence-Next-Ms", strconv.FormatInt(next.Milliseconds(), 10))
 	w.Header().Set("Cache-Control", "no-store")
@@ -153,14 +155,14 @@ func jitter(d time.Duration, share float64) time.Duration {
 }
 
 // Leave implements POST /v1/presence/leave. Its only credential is in the body, because sendBeacon can send no header, and what becomes of
-// it is told to nobody.
+// it is told to nobody. Nor is it told what the body is: the page that sent it has gone, and whoever tries bodies is to learn from none.
 func (s *Server) Leave(w http.ResponseWriter, r *http.Request) {
-	token, err := leaveToken(w, r)
+	body, err := readWhole(w, r, bodyLimit)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	parts, ok, err := s.sealer.open(r.Context(), leavePurpose, token)
+	parts, ok, err := s.sealer.open(r.Context(), leavePurpose, leaveToken(body))
 	if err == nil && ok && len(parts) == 2 {
 		err = s.tracker.Leave(r.Context(), parts[0], parts[1])
 	}
@@ -172,24 +174,16 @@ func (s *Server) Leave(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusAccepted)
 }
 
-func leaveToken(w http.ResponseWriter, r *http.Request) (string, error) {
-	t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err == nil && t == "application/json" {
-		body, err := decode[api.Leave](w, r, bodyLimit)
-		return body.LeaveToken, err
-	}
-	if err != nil || t != "text/plain" {
-		return "", failf(api.ProblemCodeUnsupportedMediaType, "Send Content-Type: application/json or text/plain.")
-	}
-	text, err := readBody(w, r, bodyLimit)
-	if err != nil {
-		return "", err
-	}
-	token := strings.TrimSpace(string(text))
+// leaveToken is the token in a body, which is a document or the bare token, whatever its type says: browsers let a page choose few of them. A body
+// without one has a token that is none.
+func leaveToken(body []byte) string {
+	token := strings.TrimSpace(string(body))
 	if !strings.HasPrefix(token, "{") {
-		return token, nil
+		return token
 	}
-	var body api.Leave
-	err = unmarshal(text, &body)
-	return body.LeaveToken, err
+	var document api.Leave
+	if unmarshal(body, &document) != nil {
+		return ""
+	}
+	return document.LeaveToken
 }

@@ -51,15 +51,12 @@ func TestWhatIsNoJSONIsNeverTaken(t *testing.T) {
 				if lenient && class != "UTF-8" && class != "objects" {
 					w.Errorf("%s: %q is JSON", class, value)
 				}
-				for _, reader := range readers {
+				for _, reader := range strict {
 					open := strings.TrimSuffix(reader.good, "}")
 					bodies := []string{open + `,"x":` + value + `}`, open + `,"x":[` + value + `]}`}
 					switch {
 					case class == "documents":
 						bodies = []string{value}
-						if trimmed := strings.TrimSpace(value); trimmed != "" && reader.path == "/v1/presence/leave" {
-							bodies = append(bodies, reader.good+trimmed)
-						}
 					case class == "objects" && !lenient:
 						bodies = append(bodies, value)
 					}

@@ -18,6 +18,9 @@ func TestALeaveIsHeardHoweverABeaconSendsIt(t *testing.T) {
 		{"the bare token in a line", "text/plain", " ", "\r\n"},
 		{"JSON as text", "text/plain", `{"leaveToken":"`, `"}`},
 		{"JSON as text with a charset", "Text/Plain; charset=utf-8", "\n" + ` { "leaveToken" : "`, `" }`},
+		{"a beacon of a blob without a type", "", `{"leaveToken":"`, `"}`}, // browsers send none
+		{"curl, which calls it a form", "application/x-www-form-urlencoded", `{"leaveToken":"`, `"}`},
+		{"a type that is none", ";", "", ""},
 	} {
 		inWorld(t, func(w *world) {
 			a := w.beat("ada", "session-1", "")
@@ -54,6 +57,36 @@ func TestALeaveWithATokenThatIsNoneChangesNothing(t *testing.T) {
 		if got := string(encode(w.sessions("ada"))); got != want {
 			w.Errorf("sessions %s, want %s", got, want)
 		}
+	})
+}
+
+// Nobody is there any more to mend a body, and whoever tries some learns nothing from any.
+func TestALeaveIsAcceptedWhateverItsBodyIs(t *testing.T) {
+	inWorld(t, func(w *world) {
+		good := w.beat("ada", "session-1", "").LeaveToken
+		want := string(encode(w.sessions("ada")))
+		var bodies []string
+		for _, values := range hostileValues {
+			bodies = append(bodies, values...)
+		}
+		document := `{"leaveToken":"` + good + `"}`
+		for _, body := range append(bodies,
+			"", " \n", "{", "{}", "null", "1", `[]`, `"`+good+`"`, `["`+good+`"]`, `{"leaveToken":null}`, `{"leaveToken":""}`, `{"leaveToken":1}`, `{"leaveToken":["`+good+`"]}`,
+			`{"leavetoken":"`+good+`"}`, `{"leaveToken":"`+good+`","sessionId":"session-1"}`, `{"leaveToken":"`+good+`","leaveToken":"`+good+`"}`,
+			document+document, document+"x", document+"\x00", "\ufeff"+document, `{"leaveToken":"`+good+"\xff\"}", `{"a":[[[[[[[[1]]]]]]]],"leaveToken":"`+good+`"}`,
+			"leaveToken="+good, strings.Repeat("[", 16<<10), strings.Repeat("a", 16<<10), "\x1f\x8b\x08\x00",
+		) {
+			for _, header := range []string{"Content-Type: application/json", "Content-Type: text/plain", "Content-Type: ", "Content-Type: multipart/form-data; boundary=x", "Content-Encoding: gzip"} {
+				if r := w.ask("", "POST", "/v1/presence/leave", body, header); r.status != http.StatusAccepted || len(r.body) > 0 {
+					w.Errorf("%q, %s: %d %s", body, header, r.status, r.body)
+				}
+			}
+		}
+		if got := string(encode(w.sessions("ada"))); got != want {
+			w.Errorf("sessions %s, want %s", got, want)
+		}
+		r := w.ask("", "POST", "/v1/presence/leave", document+strings.Repeat(" ", 16<<10))
+		w.wantProblem(r, http.StatusRequestEntityTooLarge, api.ProblemCodeBodyTooLarge)
 	})
 }
 

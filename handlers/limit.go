@@ -129,8 +129,7 @@ func (l *limits) beat(h http.Header, user, session string) error {
 // take lets one request pass, or returns why not, and tells the client how it stands, in the fields of draft-ietf-httpapi-ratelimit-headers.
 func (l *limits) take(h http.Header, of *limit, key bucketKey) error {
 	now, ok := of.take(key)
-	h.Set("RateLimit-Policy", of.policy)
-	h.Set("RateLimit", `"`+of.name+`";r=`+itoa(now.left)+`;t=`+itoa(seconds(now.whole)))
+	of.tell(h, now)
 	if ok {
 		return nil
 	}
@@ -139,6 +138,32 @@ func (l *limits) take(h http.Header, of *limit, key bucketKey) error {
 	return &failure{
 		code: api.ProblemCodeRateLimited, after: time.Duration(wait) * time.Second,
 		detail: "Wait " + itoa(wait) + " s, then go on at a slower pace. Nobody goes offline by this.",
+	}
+}
+
+func (l *limit) tell(h http.Header, now level) {
+	h.Set("RateLimit-Policy", l.policy)
+	h.Set("RateLimit", `"`+l.name+`";r=`+itoa(now.left)+`;t=`+itoa(seconds(now.whole)))
+}
+
+// stays reports whether a user has come into so many rooms that his beats are not to move him for now. A beat that names rooms is never refused for them,
+// and how many are new shows only when it was taken: so it is charged afterwards, and the next one waits.
+func (l *limits) stays(h http.Header, user string) bool {
+	if l == nil {
+		return false
+	}
+	now, over := l.room.overdrawn(bucketKey{user: user})
+	if over {
+		l.counts(l.room)
+		l.room.tell(h, now)
+	}
+	return over
+}
+
+// came charges a user for the rooms that a beat of his has brought him into.
+func (l *limits) came(user string, rooms int) {
+	if l != nil && rooms > 0 {
+		l.room.charge(bucketKey{user: user}, rooms)
 	}
 }
 

@@ -355,3 +355,50 @@ func BenchmarkHeartbeatWithinItsLimit(b *testing.B) {
 		}
 	}
 }
+
+// Each room that somebody has been in is remembered for a while. Who names fifty others with each beat filled Redis with them; and who is in his rooms, and
+// stays there, must not lose them because somebody, be it another tab of his own, did that.
+func TestBeatsBringNobodyIntoRoomsWithoutEnd(t *testing.T) {
+	inLimitedWorld(t, func(w *world) {
+		named := func(from, n int) string {
+			var rooms []string
+			for i := range n {
+				rooms = append(rooms, fmt.Sprintf("%q", fmt.Sprint("room-", from+i)))
+			}
+			return `,"rooms":[` + strings.Join(rooms, ",") + `]`
+		}
+		w.beat("ada", "session-0", `,"rooms":["lobby"]`)
+		came := 1
+		for i := range 6 {
+			came += len(w.beat("ada", fmt.Sprint("session-", i+1), named(50*i, 50)).Session.Rooms)
+		}
+		if came != 301 { // the last one brings him beyond what there was
+			t.Errorf("in %d rooms", came)
+		}
+		a := w.beat("ada", "session-7", named(1000, 50))
+		if len(a.Session.Rooms) > 0 || len(a.RefusedRooms) > 0 || a.Presence.Status != api.StatusOnline {
+			t.Errorf("past the limit: in %d rooms, %d refused, %s", len(a.Session.Rooms), len(a.RefusedRooms), a.Presence.Status)
+		}
+		for _, rooms := range []string{`,"rooms":["lobby"]`, `,"rooms":[]`, named(2000, 1), ""} { // he stays, whatever is said
+			if a := w.beat("ada", "session-0", rooms); !slices.Equal(a.Session.Rooms, []string{"lobby"}) {
+				t.Errorf("%s: in %v", rooms, a.Session.Rooms)
+			}
+		}
+		if after := w.wantLimited(w.ask("ada", "PUT", "/v1/rooms/den/members/me?sessionId=session-0", "")); after > time.Second {
+			t.Errorf("come back after %v", after)
+		}
+		w.beat("ben", "session-0", named(0, 50))
+		time.Sleep(time.Second)
+		if a := w.beat("ada", "session-0", `,"rooms":["den"]`); !slices.Equal(a.Session.Rooms, []string{"den"}) {
+			t.Errorf("a second later: in %v", a.Session.Rooms)
+		}
+		for range 40 { // who names the same again has come into nothing
+			time.Sleep(15 * time.Second)
+			w.beat("ada", "session-0", `,"rooms":["den"]`)
+			w.beat("ada", "session-1", named(0, 50))
+		}
+		if a := w.beat("ada", "session-2", named(50, 49)); len(a.Session.Rooms) != 49 {
+			t.Errorf("who only goes: in %d", len(a.Session.Rooms))
+		}
+	})
+}

@@ -1,12 +1,10 @@
 package handlers
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"os"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -131,6 +129,9 @@ func newMetrics(reg prometheus.Registerer, s *Server) *metrics {
 	m.watchServer(f, s)
 	if reg != nil {
 		reg.MustRegister(newCensus(s.tracker))
+	}
+	if reg != nil && s.opts.Operators {
+		s.operatorsOnly(reg)
 	}
 	return m
 }
@@ -290,46 +291,4 @@ func (m *metrics) write(waited, took time.Duration) {
 	if waited >= 0 {
 		m.waited.Observe(waited.Seconds())
 	}
-}
-
-// censusEvery is how often users are counted at most, however many ask.
-const censusEvery = 10 * time.Second
-
-// census is how many users and sessions there are, by the store's index: as a stranger to everybody would count. It is a prometheus.Collector, so that nobody
-// counts them where nobody asks. While the store does not answer it tells nothing, which is more than a wrong number.
-type census struct {
-	tracker         *presence.Tracker
-	users, sessions *prometheus.Desc
-
-	mu    sync.Mutex // guards what follows; those who ask together wait for one answer
-	at    time.Time
-	index presence.RoomIndex
-}
-
-func newCensus(t *presence.Tracker) *census {
-	return &census{
-		tracker:  t,
-		users:    prometheus.NewDesc("presently_users", "Users who are here, as a stranger would count. Every instance tells the same number: do not add them up.", nil, nil),
-		sessions: prometheus.NewDesc("presently_sessions", "Their sessions; likewise.", nil, nil),
-	}
-}
-
-// Describe implements prometheus.Collector.
-func (c *census) Describe(out chan<- *prometheus.Desc) { out <- c.users; out <- c.sessions }
-
-// Collect implements prometheus.Collector.
-func (c *census) Collect(out chan<- prometheus.Metric) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if time.Since(c.at) >= censusEvery {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		index, err := c.tracker.Room(ctx, presence.RoomQuery{Room: presence.Everywhere})
-		if err != nil {
-			return
-		}
-		c.at, c.index = time.Now(), presence.RoomIndex{Users: index.Users, Sessions: index.Sessions}
-	}
-	out <- prometheus.MustNewConstMetric(c.users, prometheus.GaugeValue, float64(c.index.Users))
-	out <- prometheus.MustNewConstMetric(c.sessions, prometheus.GaugeValue, float64(c.index.Sessions))
 }

@@ -32,15 +32,36 @@ func (s *Server) newPlace(ctx context.Context, viewer string, list watchList) (*
 	if _, err := s.sealer.sharedKey(ctx); err != nil {
 		return nil, err
 	}
+	users, rooms := list.sorted, list.rooms
+	if users == nil {
+		users, _ = sortIDs(list.users)
+	}
+	if len(rooms) > 1 {
+		rooms, _ = sortIDs(rooms)
+	}
+	line := fmt.Appendf(make([]byte, 0, 128), "%s\n%v\n", viewer, list.wants) // ids have no line ends
 	h := sha256.New()
-	fmt.Fprintf(h, "%s\n%v\n", viewer, list.wants) // ids have no line ends
-	for _, ids := range [][]string{list.users, list.rooms} {
-		for _, id := range slices.Sorted(slices.Values(ids)) {
-			h.Write([]byte(id + "\n"))
+	h.Write(line)
+	for _, ids := range [][]string{users, rooms} {
+		for _, id := range ids {
+			line = append(append(line[:0], id...), '\n')
+			h.Write(line)
 		}
 		h.Write([]byte{'\n'})
 	}
-	return &place{sealer: &s.sealer, about: base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:12])}, nil
+	return &place{sealer: &s.sealer, about: base64.RawURLEncoding.EncodeToString(h.Sum(line[:0])[:12])}, nil
+}
+
+// sortIDs puts ids in order, and tells whether each of them is there once.
+func sortIDs(ids []string) (sorted []string, distinct bool) {
+	sorted = slices.Clone(ids)
+	slices.Sort(sorted)
+	for i := 1; i < len(sorted); i++ {
+		if sorted[i] == sorted[i-1] {
+			return sorted, false
+		}
+	}
+	return sorted, true
 }
 
 func (p *place) id(at presence.Version, crowds crowds) string {

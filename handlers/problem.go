@@ -73,6 +73,7 @@ var problems = map[api.ProblemCode]struct {
 	api.ProblemCodeStoreUnavailable:     {http.StatusServiceUnavailable, "The store does not answer"},
 	api.ProblemCodeKeysUnavailable:      {http.StatusServiceUnavailable, "The keys of tokens have not been fetched yet"},
 	api.ProblemCodeDraining:             {http.StatusServiceUnavailable, "This instance is about to stop"},
+	api.ProblemCodeTooManyConnections:   {http.StatusServiceUnavailable, "There are too many connections"},
 	api.ProblemCodeInternal:             {http.StatusInternalServerError, "Something went wrong on our side"},
 }
 

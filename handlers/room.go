@@ -63,19 +63,33 @@ func (s *Server) CountMembers(w http.ResponseWriter, r *http.Request, room api.R
 	answer(w, http.StatusOK, api.RoomCount{Users: int64(n.users), Sessions: int64(n.sessions)})
 }
 
+// roomsOf are those of one user that a viewer may see. It is the Looker that finds them.
+type roomsOf struct {
+	viewer string
+	rooms  []string
+}
+
+// Kept implements presence.Looker.
+func (r *roomsOf) Kept(_ int, e *presence.Entry, _ presence.Version) {
+	r.rooms = e.Record.RoomsFor(r.viewer)
+}
+
+// Read implements presence.Looker.
+func (r *roomsOf) Read(_ int, of presence.Record) { r.rooms = of.RoomsFor(r.viewer) }
+
 // ListRoomsOfUser implements GET /v1/users/{userId}/rooms.
 func (s *Server) ListRoomsOfUser(w http.ResponseWriter, r *http.Request, user api.UserIDInPath) {
 	who := identity(r)
 	err := checkUser(user)
-	var records []presence.Record
+	in := &roomsOf{viewer: who.User}
 	if err == nil {
-		records, err = s.tracker.Lookup(r.Context(), who.User, []string{user})
+		err = s.board.Look(r.Context(), who.User, []string{user}, in)
 	}
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	rooms := slices.DeleteFunc(records[0].RoomsFor(who.User), func(room string) bool { return !who.MayEnter(room) })
+	rooms := slices.DeleteFunc(in.rooms, func(room string) bool { return !who.MayEnter(room) })
 	answer(w, http.StatusOK, api.RoomList{Rooms: rooms})
 }
 

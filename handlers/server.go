@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -44,6 +43,8 @@ type Options struct {
 	Registry prometheus.Registerer                // where what is measured is registered; nil: nowhere
 	Metrics  http.Handler                         // of /metrics; nil: it is not served here
 	Trace    func(next http.Handler) http.Handler // around each request; nil: nothing
+
+	Operators bool // what is registered is read by operators alone, so that what strangers must not know may be among it
 }
 
 // Server answers all requests. It is safe for concurrent use.
@@ -79,7 +80,7 @@ func New(opts Options) *Server {
 	s.streams.open = map[string]int{}
 	s.revoked = newRevocations()
 	s.sealer.secret = opts.Tracker.Secret
-	s.feed = &feed{hub: s.hub, followers: followers{of: map[string]map[chan struct{}]bool{}}, subscriptionLane: opts.Tracker.SubscriptionLane}
+	s.feed = &feed{hub: s.hub, followers: followers{of: map[string]map[*follower]bool{}}, subscriptionLane: opts.Tracker.SubscriptionLane}
 	s.board = presence.NewBoard(opts.Tracker.Store, s.feed)
 	s.board.Panics = s.panics
 	s.feed.clock, s.feed.seen, s.feed.revoked, s.feed.panics = s.board.Clock, s.seen, s.revoked, s.panics
@@ -137,7 +138,7 @@ func (s *Server) routes() http.Handler {
 	if s.opts.Trace != nil {
 		r.Use(s.opts.Trace)
 	}
-	r.Use(s.recoverer, bodiesInTime)
+	r.Use(s.recoverer, bodiesInTime, answersInTime)
 	if len(s.opts.Origins) > 0 {
 		r.Use(cors.Handler(cors.Options{
 			AllowedOrigins:   s.opts.Origins,
@@ -148,7 +149,7 @@ func (s *Server) routes() http.Handler {
 			MaxAge:           600,
 		}))
 	}
-	r.Use(rawPath, oneLine, s.operationsBeforeUsers, middleware.GetHead)
+	r.Use(s.refuseSurplus, rawPath, oneLine, manyUsers, s.operationsBeforeUsers, middleware.GetHead)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errPath()) })
 	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) {
 		if allow := allowed(r, req); allow != "" {
@@ -267,7 +268,7 @@ func checkQuery(r *http.Request, params any) error {
 
 // queryFailure refuses a query that net/url would read only in part.
 func queryFailure(r *http.Request) error {
-	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+	if exchangeOf(r.Context()).badQuery != nil {
 		return invalid("", "the query cannot be read: percent-encode it")
 	}
 	return nil
@@ -294,7 +295,10 @@ func parameterFailure(err error) error {
 
 type contextKey int
 
-const keyExchange contextKey = iota
+const (
+	keyExchange contextKey = iota
+	keySurplus
+)
 
 // recoverer keeps a bug in one request from ending the process.
 func (s *Server) recoverer(next http.Handler) http.Handler {

@@ -26,11 +26,10 @@ const (
 
 // OpenStream implements GET /v1/stream.
 func (s *Server) OpenStream(w http.ResponseWriter, r *http.Request, params api.OpenStreamParams) {
-	if err := checkQuery(r, params); err != nil {
-		s.fail(w, r, err)
-		return
+	o, err := opening{}, checkOpening(r, params)
+	if err == nil {
+		o, err = s.openingOf(r, params)
 	}
-	o, err := s.openingOf(r, params)
 	if err == nil && s.draining.Load() {
 		err = errDraining()
 	}
@@ -53,6 +52,17 @@ func (s *Server) OpenStream(w http.ResponseWriter, r *http.Request, params api.O
 	}
 }
 
+// checkOpening is checkQuery that looks at long lists itself: the validator makes two things of each user. It comes to its word where something is wrong.
+func checkOpening(r *http.Request, params api.OpenStreamParams) error {
+	valid := func(ids []string, most int) bool {
+		return len(ids) <= most && !slices.ContainsFunc(ids, func(id string) bool { return !presence.ValidUser(id) })
+	}
+	if params.Ticket == nil && valid(params.User, usersAStream) && valid(params.Room, roomsAStream) {
+		params.User, params.Room = nil, nil
+	}
+	return checkQuery(r, params)
+}
+
 // opening is what a client asked for.
 type opening struct {
 	user    string
@@ -68,6 +78,7 @@ type opening struct {
 // watchList is what a stream is to show.
 type watchList struct {
 	users, rooms []string
+	sorted       []string // users; or nil
 	wants        wants
 	quiet        bool
 }
@@ -86,7 +97,12 @@ func (s *Server) openingOf(r *http.Request, params api.OpenStreamParams) (openin
 	}
 	who := identity(r)
 	o := opening{user: who.User, issued: who.Issued, expires: who.Expires, lastID: lastEventID(params)}
-	o.users, o.rooms, o.wants = distinct(params.User), distinct(params.Room), wants{true, true, true}
+	o.users, o.rooms, o.wants = params.User, distinct(params.Room), wants{true, true, true}
+	if list, once := sortIDs(params.User); once {
+		o.sorted = list
+	} else {
+		o.users = distinct(params.User)
+	}
 	if len(o.users)+len(o.rooms) == 0 {
 		return opening{}, invalid("/user", "name at least one user or room to watch, as ?user= or ?room=")
 	}
@@ -121,6 +137,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, o opening, leave
 		return err
 	}
 	v.place.Store(where)
+	begin.asked = o.users
 	begin.since, begin.crowds, begin.resumed = where.read(o.lastID)
 	v.stream = s.hub.NewStream(sse.Options{
 		Coalesce: s.opts.Coalesce, Comment: commentEvery, Ping: pingEvery,
@@ -178,9 +195,9 @@ func (s *Server) begin(ctx context.Context, v *viewing, o opening, b *beginning)
 		b.back = v.comesBack(b.since)
 		defer v.begun()
 	}
-	err := v.watchUsers(ctx, o.users, func(e *presence.Entry, first *sse.Frame) {
+	err := v.watchUsers(ctx, o.users, func(e *presence.Entry, first view) {
 		if b.resumed = b.resumed && e.Record.Head.Epoch < int64(b.since); b.resumed { // else the store has lost data since
-			b.note(e.Record.User, view{e.Record.ViewFor(v.reader, e.Moment()).Version, first})
+			b.note(e.Record.User, first)
 		}
 	})
 	if err == nil {
@@ -222,6 +239,7 @@ const firstBeacons = time.Second
 // beginning is how a stream begins: from a moment that its reader has seen already, or anew.
 type beginning struct {
 	resumed bool
+	asked   []string // users, in the order in which they are told
 	since   presence.Version
 	crowds  crowds          // whose members the reader did not know then
 	firsts  map[string]view // how the users were who were asked for, where the stream resumes
@@ -238,8 +256,8 @@ func (b *beginning) note(user string, first view) {
 
 // snapshot tells how things stand. A resumed stream to which nothing has happened needs none.
 func (b *beginning) snapshot(v *viewing, news []sse.News, cursor string) []sse.Event {
-	var shows snapshotContent
-	for _, n := range news {
+	shows := snapshotContent{presences: make([]*sse.Frame, 0, len(news))}
+	for _, n := range asAsked(b.asked, news) {
 		if n.Frame != nil && (!b.resumed || b.news(v, n)) && !b.roomTells(v, n) {
 			shows.add(n.Key, n.Frame)
 		}
@@ -397,7 +415,7 @@ func errTooManyStreams() *failure {
 // wantsErrorsAsStream tells whether a refusal must look like a stream: a native EventSource gives up for ever on every status but 200.
 func wantsErrorsAsStream(r *http.Request) bool {
 	return r.URL.Path == "/v1/stream" && (r.Method == http.MethodGet || r.Method == http.MethodHead) &&
-		r.URL.Query().Get("errors") == string(api.ErrorsModeStream)
+		api.QueryOf(r).Get("errors") == string(api.ErrorsModeStream)
 }
 
 // failStream tells a refusal as the one event of a stream.

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -44,6 +45,24 @@ func TestATicketAloneOpensTheStreamOfItsSubscription(t *testing.T) {
 		for _, path := range []string{"/v1/presence/ben?ticket=", "/v1/rooms/lobby/presence?ticket="} {
 			if r := w.ask("", "GET", path+sub.Ticket, ""); r.status != http.StatusUnauthorized {
 				t.Errorf("%s: %d", path, r.status)
+			}
+		}
+	})
+}
+
+// Ten thousand of these wait at a time.
+func TestNobodyWaitsForASubscriptionToChange(t *testing.T) {
+	inWorld(t, func(w *world) {
+		sub := w.subscribe("cat", `{"users":["dan"]}`)
+		s := w.follow(sub)
+		s.started()
+		stacks := make([]byte, 1<<20)
+		for _, users := range []string{"ben", "ada"} { // nor after it has changed
+			w.change("cat", sub.ID, `{"addUsers":["`+users+`"]}`)
+			s.snapshot(api.SnapshotScopeAdded)
+			synctest.Wait()
+			if all := string(stacks[:runtime.Stack(stacks, true)]); strings.Contains(all, "(*follower)") {
+				t.Errorf("a goroutine follows: %s", all)
 			}
 		}
 	})

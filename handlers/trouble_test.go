@@ -132,6 +132,13 @@ func (m *moody) LargestRooms(ctx context.Context, n int) ([]presence.RoomSize, e
 	return m.Store.LargestRooms(ctx, n)
 }
 
+func (m *moody) Sample(ctx context.Context, n int) ([]string, int, error) {
+	if err := m.try(); err != nil {
+		return nil, 0, err
+	}
+	return m.Store.Sample(ctx, n)
+}
+
 func inMoodyWorld(t *testing.T, story func(w *world, m *moody)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {

@@ -24,7 +24,8 @@ type viewing struct {
 
 	// Ten thousand of these wait at a time: lists are as long as they need to be, and maps are nil until there is a room.
 	mu    sync.Mutex           // guards what follows; taken within a lane's and a room's lock
-	users []string             // asked for, sorted
+	users []string             // asked for
+	found bool                 // users are sorted, because somebody was looked for among them
 	lanes []int                // of users; replaced, never changed, so that it can be read on
 	rooms map[string]*roomView // asked for; what they point to is guarded by their rooms
 	crowd map[string]bool      // rooms of which the stream may have been told the number alone, if nothing since
@@ -68,23 +69,24 @@ func newViewing(f *feed, b *presence.Board, reader string, w wants) *viewing {
 	return &viewing{feed: f, board: b, reader: reader, wants: w}
 }
 
-// watchUsers shows more users. seen hears of each as he is now, and how that is told.
-func (v *viewing) watchUsers(ctx context.Context, users []string, seen func(*presence.Entry, *sse.Frame)) error {
+// watchUsers shows more users. seen hears of each as he is now, lane after lane.
+func (v *viewing) watchUsers(ctx context.Context, users []string, seen func(*presence.Entry, view)) error {
 	if !v.wants.presence {
 		return nil
 	}
 	v.mu.Lock()
 	v.users = slices.Grow(v.users, len(users))
 	v.mu.Unlock()
-	attached := 0
-	err := v.board.Watch(ctx, users, func(e *presence.Entry) {
-		attached++
-		seen(e, v.attach(e))
-	})
-	if err != nil {
-		v.forget(slices.Values(users[:attached])) // the board tells them in their order
+	watched := false
+	defer func() {
+		if !watched { // because of an error, or a panic: the board has let go of all of them
+			v.forget(slices.Values(users))
+		}
+	}()
+	if err := v.board.Watch(ctx, users, func(e *presence.Entry) { seen(e, v.attach(e)) }); err != nil {
 		return err
 	}
+	watched = true
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.lanes = v.board.LanesOf(slices.Values(v.users))
@@ -93,19 +95,26 @@ func (v *viewing) watchUsers(ctx context.Context, users []string, seen func(*pre
 
 // attach shows a user from now on, beginning with the frame that it returns. It is called by the board, so that nothing falls between the
 // view and what follows.
-func (v *viewing) attach(e *presence.Entry) *sse.Frame {
+func (v *viewing) attach(e *presence.Entry) view {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	user := e.Record.User // one string for all who watch him, where the request's would keep the request's alive
-	if i, asked := slices.BinarySearch(v.users, user); !asked {
-		v.users = slices.Insert(v.users, i, user)
-	}
+	v.users, v.found = append(v.users, e.Record.User), false // one string for all who watch him, where the request's would keep the request's alive
 	return v.feed.attach(v.stream, e)
+}
+
+// find is where a user stands who was asked for. Only streams that have rooms, or are changed, look for any: the others need not be sorted. The lock
+// is held.
+func (v *viewing) find(user string) (i int, asked bool) {
+	if !v.found {
+		slices.Sort(v.users)
+		v.found = true
+	}
+	return slices.BinarySearch(v.users, user)
 }
 
 // asks tells whether a user was asked for. The lock is held.
 func (v *viewing) asks(user string) bool {
-	_, asked := slices.BinarySearch(v.users, user)
+	_, asked := v.find(user)
 	return asked
 }
 
@@ -114,7 +123,7 @@ func (v *viewing) forget(users iter.Seq[string]) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for u := range users {
-		if i, asked := slices.BinarySearch(v.users, u); asked {
+		if i, asked := v.find(u); asked {
 			v.users = slices.Delete(v.users, i, i+1)
 		}
 		if v.seen[u] == 0 {
@@ -140,7 +149,7 @@ func (v *viewing) hold(e *presence.Entry, room string, frame *sse.Frame) {
 	if v.asks(user) {
 		return
 	}
-	variant, first := variantOf(e.Record, v.reader), v.seen[user] == 1
+	variant, first := variantOf(e, v.reader), v.seen[user] == 1
 	switch {
 	case v.back != nil && e.Record.ViewFor(v.reader, e.Moment()).Version > v.back.since:
 		m := v.back.missed[user]

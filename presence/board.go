@@ -3,6 +3,7 @@ package presence
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,7 @@ type Source interface {
 	Lanes() int
 	Lane(user string) int
 	Heads(ctx context.Context, lanes []int) ([]Head, error)
+	Moments(ctx context.Context) ([]Moment, error)
 	Room(ctx context.Context, q RoomQuery) (RoomIndex, error)
 }
 
@@ -60,8 +62,10 @@ type Board struct {
 	listener Listener
 	lanes    []boardLane
 	fence    fence[[]Head]
-	work     chan struct{} // one token: some lane is to be read again
-	skipped  atomic.Bool   // some lane was read again but for users or rooms that panicked
+	moments  fence[[]Moment] // for looks, which tell as of when they are true
+	away     atomic.Bool     // the store is lost: whoever looks learns it from the store
+	work     chan struct{}   // one token: some lane is to be read again
+	skipped  atomic.Bool     // some lane was read again but for users or rooms that panicked
 	rooms    gatherings
 
 	unheard   atomic.Int32  // lanes that have not been heard of yet
@@ -93,6 +97,13 @@ func NewBoard(source Source, listener Listener) *Board {
 		})
 		return heads, err
 	}
+	b.moments.read = func(ctx context.Context) (moments []Moment, err error) {
+		err = b.Panics.Try(PanicInRead, func() error {
+			moments, err = source.Moments(ctx)
+			return err
+		})
+		return moments, err
+	}
 	return b
 }
 
@@ -102,7 +113,9 @@ func NewBoard(source Source, listener Listener) *Board {
 //
 // On an error, or when attach panics, nothing is watched, though attach may have been called.
 func (b *Board) Watch(ctx context.Context, users []string, attach func(*Entry)) error {
-	if err := b.keep(ctx, users, b.await); err != nil {
+	order := b.inLanes(users)
+	entries, err := b.keep(ctx, users, order, b.await)
+	if err != nil {
 		return fmt.Errorf("watch: %w", err)
 	}
 	watched := false
@@ -111,45 +124,51 @@ func (b *Board) Watch(ctx context.Context, users []string, attach func(*Entry)) 
 			b.Unwatch(users)
 		}
 	}()
-	for _, u := range users {
-		b.lane(u).show(u, attach)
-	}
+	b.each(order, func(l *boardLane, i int) {
+		l.view(entries[i])
+		attach(entries[i])
+	})
 	watched = true
 	return nil
 }
 
 // keep adds a watcher to each of the users, and reads the records of those who have none yet. What is to be done about the others is for await.
 // On an error nobody has been added.
-func (b *Board) keep(ctx context.Context, users []string, await func(context.Context, []*Entry) error) error {
-	var mine, others []*Entry
-	for _, u := range users {
-		if e, first := b.enter(u); first {
+func (b *Board) keep(ctx context.Context, users []string, order []laneUser, await func(context.Context, []*Entry) error) ([]*Entry, error) {
+	entries := make([]*Entry, len(users))
+	var mine []*Entry
+	b.each(order, func(l *boardLane, i int) {
+		e, first := l.enter(users[i])
+		if entries[i] = e; first {
 			mine = append(mine, e)
-		} else {
-			others = append(others, e)
 		}
+	})
+	var err error
+	others := entries
+	if len(mine) > 0 {
+		err = b.load(ctx, mine)
+		own := make(map[*Entry]bool, len(mine))
+		for _, e := range mine {
+			own[e] = true
+		}
+		others = slices.DeleteFunc(slices.Clone(entries), func(e *Entry) bool { return own[e] })
 	}
-	err := b.load(ctx, mine)
 	if err == nil && len(others) > 0 {
 		err = await(ctx, others)
 	}
 	if err != nil {
-		b.leave(mine)
-		b.leave(others)
+		b.leave(entries)
 	}
-	return err
+	return entries, err
 }
 
 // Unwatch ends what one Watch began. The records stay for a while.
 func (b *Board) Unwatch(users []string) {
-	for _, u := range users {
-		l := b.lane(u)
-		l.mu.Lock()
-		if e := l.entries[u]; e != nil {
+	b.each(b.inLanes(users), func(l *boardLane, i int) {
+		if e := l.entries[users[i]]; e != nil {
 			l.drop(e)
 		}
-		l.mu.Unlock()
-	}
+	})
 }
 
 func (b *Board) leave(entries []*Entry) {

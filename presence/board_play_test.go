@@ -186,6 +186,7 @@ func playOnBoard(t *testing.T, moves []move) string {
 	for _, m := range moves {
 		switch m.line {
 		case "":
+			time.Sleep(time.Millisecond) // no session ends and begins at the same moment, by which those of one ID are told apart
 			_ = m.perform(t.Context(), store)
 		case "hear":
 			n.deliver(board, m.n)

@@ -17,6 +17,9 @@ const (
 // SeenKept is how long a last-seen time is kept.
 const SeenKept = 30 * 24 * time.Hour
 
+// bucketBorders are the ages at which a bucket begins.
+var bucketBorders = [...]time.Duration{time.Minute, time.Hour, 24 * time.Hour, 7 * 24 * time.Hour, SeenKept}
+
 // BucketOf is the bucket of a time as seen at a moment.
 func BucketOf(t time.Time, now Version) Bucket {
 	ago := now.Time().Sub(t)

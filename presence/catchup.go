@@ -87,6 +87,7 @@ func (b *Board) tellFound() bool {
 		return false
 	}
 	b.found, b.lost = false, false
+	b.away.Store(false)
 	return true
 }
 

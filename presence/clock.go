@@ -28,11 +28,14 @@ func (b *Board) Heard(lanes []int) Version {
 
 // LanesOf are the lanes that tell of the users.
 func (b *Board) LanesOf(users iter.Seq[string]) []int {
-	seen := make([]bool, len(b.lanes))
+	seen, n := make([]bool, len(b.lanes)), 0
 	for u := range users {
-		seen[b.source.Lane(u)] = true
+		if i := b.source.Lane(u); !seen[i] {
+			seen[i] = true
+			n++
+		}
 	}
-	lanes := []int{}
+	lanes := make([]int, 0, n) // and no more: each stream keeps its own
 	for i := range seen {
 		if seen[i] {
 			lanes = append(lanes, i)

@@ -23,6 +23,8 @@ type Entry struct {
 	pending  []Change // heard while the record was being read, or not whole
 	again    bool     // too much was heard: the record must be read again
 	failed   bool     // the last telling of it has panicked
+	lookedAt Version  // when somebody last looked at it, by the lane's clock; 0: nobody has
+	weight   int      // among the lane's looks, where it was made for one
 }
 
 // Moment is when the entry is to be viewed: at the last beacon. Now would show, by what the passing of time alone has changed, that something

@@ -12,6 +12,9 @@ const (
 
 	NewcomersLimit = newcomersLimit
 	CountEvery     = countEvery
+
+	LooksMost = looksMost
+	LookWaits = lookWaits
 )
 
 // Fence makes a fence's wait.
@@ -26,6 +29,11 @@ func (b *Board) Expecting() (n int) {
 
 func (b *Board) Leaving() (n int) {
 	return b.count(func(l *boardLane) int { return len(l.idle) })
+}
+
+// Looks is what the entries weigh that were made for looks.
+func (b *Board) Looks() (n int) {
+	return b.count(func(l *boardLane) int { return l.looks })
 }
 
 func (b *Board) count(of func(*boardLane) int) (n int) {

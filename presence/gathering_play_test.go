@@ -184,10 +184,11 @@ func (a *auditorium) truth(g *presence.Gathering, records []presence.Record, vie
 	return seenIn(real, viewer)
 }
 
-// settle lets everything be heard and read, until nothing has happened for so long that crowds have been counted.
+// settle lets everything be heard and read, until nothing has happened for so long that crowds have been counted, and that the slowest of reads, which takes 6 s, has ended
+// and has been heard of.
 func (a *auditorium) settle() {
 	a.split.slow(0, 0)
-	for still := 0; still < 6; {
+	for still := 0; still < 10; {
 		before := a.split.acknowledged()
 		time.Sleep(time.Second)
 		synctest.Wait()

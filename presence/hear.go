@@ -153,6 +153,7 @@ func (b *Board) Lost() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.found = false
+	b.away.Store(true)
 	if !b.lost {
 		b.lost = true
 		_ = b.Panics.Try(PanicInListener, func() error { b.listener.Lost(); return nil }) // it hears of Found in any case

@@ -1,8 +1,10 @@
 package presence
 
 import (
+	"cmp"
 	"container/heap"
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -15,6 +17,7 @@ type boardLane struct {
 	held     Version // until then the store's silence about somebody is no evidence; 0: no hold
 	doubt    bool    // the store may have lost what is believed here; till the hold is over and all has been read again
 	spoke    bool    // there has been a beacon
+	looks    int     // what the entries weigh that were made for looks
 	entries  map[string]*Entry
 	idle     []idling // left by their last watcher, each entry at most once; some have found new ones since
 	expiries expiries
@@ -36,12 +39,43 @@ type idling struct {
 	since Version
 }
 
-func (l *boardLane) show(user string, attach func(*Entry)) {
+// laneUser is one of a list of users, by his lane and his place in the list.
+type laneUser struct{ lane, user int32 }
+
+// inLanes is the order in which a list of users is gone through, lane after lane: to take a lane's lock for each of a stream's hundred users anew is what
+// a storm of streams would wait for.
+func (b *Board) inLanes(users []string) []laneUser {
+	order := make([]laneUser, len(users))
+	for i, u := range users {
+		order[i] = laneUser{int32(b.source.Lane(u)), int32(i)} //nolint:gosec // partitions are few, and lists have an end
+	}
+	if len(b.lanes) > 1 {
+		slices.SortStableFunc(order, func(x, y laneUser) int { return cmp.Compare(x.lane, y.lane) })
+	}
+	return order
+}
+
+// usersAtOnce is how many users are gone through before others come to their turn in the lane.
+const usersAtOnce = 100
+
+// each calls f with each of some users, whose lane's lock is held.
+func (b *Board) each(order []laneUser, f func(l *boardLane, user int)) {
+	for len(order) > 0 {
+		n := 1
+		for n < len(order) && n < usersAtOnce && order[n].lane == order[0].lane {
+			n++
+		}
+		b.lanes[order[0].lane].each(order[:n], f)
+		order = order[n:]
+	}
+}
+
+func (l *boardLane) each(users []laneUser, f func(l *boardLane, user int)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := l.entries[user]
-	l.view(e)
-	attach(e)
+	for _, u := range users {
+		f(l, int(u.user))
+	}
 }
 
 // view notes as of when the entry is to be viewed.
@@ -78,6 +112,13 @@ func (l *boardLane) publish() {
 	} else {
 		l.heard.Store(int64(l.beacon))
 	}
+}
+
+// reached reports whether the lane's records include all changes up to head.
+func (l *boardLane) reached(head Head) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !head.After(l.head) && !l.stale()
 }
 
 // reach waits until the lane's records include all changes up to head, and reports whether they do.
@@ -120,11 +161,17 @@ func (l *boardLane) forget() {
 		case !l.lingered(e.idleAt):
 			l.note(e) // watched meanwhile, and left again
 		default:
-			delete(l.entries, e.user)
-			if e.place >= 0 {
-				heap.Remove(&l.expiries, e.place)
-			}
+			l.remove(e)
 		}
+	}
+}
+
+// remove takes out an entry that nobody watches.
+func (l *boardLane) remove(e *Entry) {
+	delete(l.entries, e.user)
+	l.looks -= e.weight
+	if e.place >= 0 {
+		heap.Remove(&l.expiries, e.place)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/presently/presently/presence"
 )
@@ -22,10 +23,11 @@ type ledger struct {
 	heads   []presence.Head
 	version presence.Version
 	records map[string]presence.Record
-	lookups []string // what was asked for, one string each
-	fails   error    // what reads answer
-	failing string   // the user whose Lookup alone fails
-	hangs   bool     // reads end with their context
+	lookups []string      // what was asked for, one string each
+	fails   error         // what reads answer
+	failing string        // the user whose Lookup alone fails
+	hangs   bool          // reads end with their context
+	slow    time.Duration // how long Moments takes to answer
 
 	// Called in a Lookup before and after the reading, and after that of a room's index.
 	before, after, afterRoom, headsAsked func()
@@ -62,6 +64,20 @@ func (l *ledger) Heads(ctx context.Context, lanes []int) ([]presence.Head, error
 		heads = append(heads, l.heads[i])
 	}
 	return heads, l.fails
+}
+
+func (l *ledger) Moments(context.Context) ([]presence.Moment, error) {
+	l.mu.Lock()
+	defer time.Sleep(l.slow)
+	defer l.mu.Unlock()
+	if l.headsAsked != nil {
+		l.headsAsked()
+	}
+	var moments []presence.Moment
+	for _, h := range l.heads {
+		moments = append(moments, presence.Moment{Head: h, AsOf: l.version})
+	}
+	return moments, l.fails
 }
 
 func (l *ledger) Lookup(ctx context.Context, _ string, users []string) ([]presence.Record, error) {

@@ -6,11 +6,8 @@ import (
 	"slices"
 )
 
-// enter adds a watcher to the user's entry, and reports whether the caller is the one who must read its record.
-func (b *Board) enter(user string) (e *Entry, first bool) {
-	l := b.lane(user)
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// enter adds a watcher to the user's entry, and reports whether the caller is the one who must read its record. The lock is held.
+func (l *boardLane) enter(user string) (e *Entry, first bool) {
 	e = l.entries[user]
 	if e == nil {
 		e = &Entry{user: user, place: -1, ready: make(chan struct{})}
@@ -123,6 +120,7 @@ func (b *Board) abandon(entries []*Entry, err error) {
 			e.err = err
 			close(e.ready)
 			delete(l.entries, e.user)
+			l.looks -= e.weight
 		}
 		l.mu.Unlock()
 	}
@@ -131,6 +129,14 @@ func (b *Board) abandon(entries []*Entry, err error) {
 // loaded waits until entries that others have made are read.
 func (b *Board) loaded(ctx context.Context, entries []*Entry) error {
 	for _, e := range entries {
+		select {
+		case <-e.ready: // nearly always, and without the locks that it takes to wait for either
+			if e.err != nil {
+				return e.err
+			}
+			continue
+		default:
+		}
 		select {
 		case <-e.ready:
 			if e.err != nil {
@@ -152,14 +158,39 @@ func (b *Board) await(ctx context.Context, entries []*Entry) error {
 	if err != nil {
 		return err
 	}
-	soon, cancel := context.WithTimeout(ctx, catchUp)
-	defer cancel()
+	late := b.late(ctx, heads, entries)
+	if len(late) == 0 {
+		return nil
+	}
 	var behind []string
 	for _, e := range entries {
-		i := b.source.Lane(e.user)
-		if !b.lanes[i].reach(soon, heads[i]) {
+		if late[b.source.Lane(e.user)] {
 			behind = append(behind, e.user)
 		}
 	}
 	return b.reread(ctx, behind)
+}
+
+// late are those of the entries' lanes that do not come as far as heads in time.
+func (b *Board) late(ctx context.Context, heads []Head, entries []*Entry) map[int]bool {
+	asked, late := make([]bool, len(b.lanes)), map[int]bool{}
+	for _, e := range entries {
+		if i := b.source.Lane(e.user); !asked[i] {
+			asked[i] = true
+			if !b.lanes[i].reached(heads[i]) {
+				late[i] = true
+			}
+		}
+	}
+	if len(late) == 0 {
+		return nil
+	}
+	soon, cancel := context.WithTimeout(ctx, catchUp)
+	defer cancel()
+	for i := range late {
+		if b.lanes[i].reach(soon, heads[i]) {
+			delete(late, i)
+		}
+	}
+	return late
 }

@@ -146,41 +146,39 @@ type Fact interface{ applyTo(*Record) }
 // SessionEnded says that the session of this ID is no more.
 type SessionEnded string
 
-func (f Session) applyTo(r *Record) {
-	i, found := slices.BinarySearchFunc(r.Sessions, f.ID, bySessionID)
-	if found {
-		r.Sessions[i] = f
-		return
-	}
-	r.Sessions = slices.Insert(r.Sessions, i, f)
-}
+func (f Session) applyTo(r *Record) { r.Sessions = put(r.Sessions, f, f.ID, bySessionID) }
 
 func (f SessionEnded) applyTo(r *Record) {
-	if i, found := slices.BinarySearchFunc(r.Sessions, string(f), bySessionID); found {
-		r.Sessions = slices.Delete(r.Sessions, i, i+1)
-	}
-	if i, found := slices.BinarySearchFunc(r.Doing, string(f), byActivitySession); found {
-		r.Doing = slices.Delete(r.Doing, i, i+1)
-	}
-	if i, found := slices.BinarySearchFunc(r.Memberships, string(f), byMembershipSession); found {
-		r.Memberships = slices.Delete(r.Memberships, i, i+1)
-	}
+	r.Sessions = drop(r.Sessions, string(f), bySessionID)
+	r.Doing = drop(r.Doing, string(f), byActivitySession)
+	r.Memberships = drop(r.Memberships, string(f), byMembershipSession)
 	r.Marks = slices.DeleteFunc(r.Marks, func(m Mark) bool { return m.Session == string(f) })
 }
 
-func (f Activity) applyTo(r *Record) {
-	i, found := slices.BinarySearchFunc(r.Doing, f.Session, byActivitySession)
-	if found {
-		r.Doing[i] = f
-		return
-	}
-	r.Doing = slices.Insert(r.Doing, i, f)
-}
+func (f Activity) applyTo(r *Record) { r.Doing = put(r.Doing, f, f.Session, byActivitySession) }
 
 func (f Chosen) applyTo(r *Record)  { r.Chosen = f }
 func (f Profile) applyTo(r *Record) { r.Profile = f }
 func (f Seen) applyTo(r *Record)    { r.Seen = f }
 func (f Custom) applyTo(r *Record)  { r.Custom = f }
+
+// put takes f into a list that is in order, in place of what has its key.
+func put[F any](list []F, f F, key string, by func(F, string) int) []F {
+	i, found := slices.BinarySearchFunc(list, key, by)
+	if found {
+		list[i] = f
+		return list
+	}
+	return slices.Insert(list, i, f)
+}
+
+// drop takes what has the key out of a list that is in order.
+func drop[F any](list []F, key string, by func(F, string) int) []F {
+	if i, found := slices.BinarySearchFunc(list, key, by); found {
+		return slices.Delete(list, i, i+1)
+	}
+	return list
+}
 
 func bySessionID(s Session, id string) int { return strings.Compare(s.ID, id) }
 

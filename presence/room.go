@@ -50,12 +50,7 @@ type Mark struct {
 func (m Mark) expired(now Version) bool { return VersionAt(m.Until) <= now }
 
 func (f Membership) applyTo(r *Record) {
-	i, found := slices.BinarySearchFunc(r.Memberships, f.Session, byMembershipSession)
-	if found {
-		r.Memberships[i] = f
-		return
-	}
-	r.Memberships = slices.Insert(r.Memberships, i, f)
+	r.Memberships = put(r.Memberships, f, f.Session, byMembershipSession)
 }
 
 func (f Mark) applyTo(r *Record) {
@@ -213,6 +208,16 @@ func (r Record) stayed(room string, since Version) bool {
 // TypesIn reports whether the user has a mark in the room that has not expired.
 func (r Record) TypesIn(room string, now Version) bool {
 	return slices.ContainsFunc(r.Marks, func(m Mark) bool { return m.Room == room && r.holds(m, now) })
+}
+
+// Beyond is how many rooms of a membership are not among others, which are sorted.
+func (m Membership) Beyond(rooms []string) (n int) {
+	for _, stay := range m.Stays {
+		if _, in := slices.BinarySearch(rooms, stay.Room); !in {
+			n++
+		}
+	}
+	return n
 }
 
 // SetRooms is the membership of a session that is in just these rooms from now on.

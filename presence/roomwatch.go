@@ -241,7 +241,7 @@ func (b *Board) lookUpMost(ctx context.Context, users []string, doubtful bool, r
 }
 
 func (b *Board) lookUpThese(ctx context.Context, users []string, doubtful bool) error {
-	err := b.keep(ctx, users, func(ctx context.Context, known []*Entry) error {
+	_, err := b.keep(ctx, users, b.inLanes(users), func(ctx context.Context, known []*Entry) error {
 		if err := b.loaded(ctx, known); err != nil {
 			return err
 		}

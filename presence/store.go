@@ -63,6 +63,10 @@ type Store interface {
 	// certain to be among these, and the numbers are true.
 	LargestRooms(ctx context.Context, n int) ([]RoomSize, error)
 
+	// Sample names some of the users whom the index has Everywhere, and tells how many these are: all where they are n or fewer, else n of them,
+	// spread evenly over the others, and other ones each time. It does an amount of work that n bounds.
+	Sample(ctx context.Context, n int) (users []string, of int, err error)
+
 	// PutSubscription stores a subscription in place of the one of its ID and Version, or a new one where Version is 0, and announces it. It
 	// returns the new version, or ErrSubscriptionChanged where another one is stored. It is kept for SubscriptionKept after its end.
 	PutSubscription(ctx context.Context, s Subscription) (Version, error)
@@ -97,6 +101,10 @@ type Store interface {
 	// Heads reads the number of the last change in each of the given lanes: a feed that has heard them has heard
 	// every write acknowledged before the call.
 	Heads(ctx context.Context, lanes []int) ([]Head, error)
+
+	// Moments reads the same of all lanes, each with a moment of the store that is not before the call: a record that has all changes up to the head
+	// is true as of then.
+	Moments(ctx context.Context) ([]Moment, error)
 
 	// Secret is a random key that all instances share, made at first need.
 	Secret(ctx context.Context) ([]byte, error)
@@ -141,6 +149,7 @@ type Beaten struct {
 	Steady bool // nothing new: only the deadline has moved
 	// Returned says that the session had said goodbye, and has come back within its grace.
 	Returned bool
+	Came     int    // into how many rooms the session has come by it
 	Record   Record // after the beat; without facts where the beat was Minimal
 }
 

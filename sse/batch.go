@@ -16,6 +16,7 @@ type batch struct {
 	cursor    string // the id to give, or empty
 	ended     bool
 	since     time.Time // when the first of the frames came; zero: not known
+	began     time.Time // to be made
 
 	out  []byte
 	data []byte // of one event that merges frames

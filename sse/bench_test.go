@@ -120,7 +120,7 @@ func BenchmarkFlush(b *testing.B) {
 	for v := int64(0); b.Loop(); v++ {
 		f := &Frame{Data: data, Digest: uint64(v), Version: v}
 		for slot := range int32(100) {
-			s.offer(slot, f)
+			s.offer(slot, f, new(round))
 		}
 		if _, err := w.flush(); err != nil {
 			b.Fatal(err)

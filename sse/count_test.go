@@ -44,7 +44,7 @@ func TestCountedAllocationsOfADelivery(t *testing.T) {
 
 // A stream that waits is little more than its watches: on either side of the list, fifty times each.
 func TestCountedBytesOfAWatch(t *testing.T) {
-	if n := unsafe.Sizeof(watch{}); n > 40 {
+	if n := unsafe.Sizeof(watch{}); n > 24 {
 		t.Errorf("a watch is %d bytes in its stream's mailbox", n)
 	}
 	if n := unsafe.Sizeof(sub{}); n > 16 {

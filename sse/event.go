@@ -17,6 +17,10 @@ type Event struct {
 	ID    string
 	Retry time.Duration // how long to wait before coming back, in whole milliseconds
 	Data  []byte        // may have any line ends; a reader sees each as \n
+
+	// Append, where it is not nil, appends what Data would be. It spares what is
+	// large and written once a buffer of its own.
+	Append func(dst []byte) []byte
 }
 
 // AppendTo appends e as it goes over the wire. Whatever the fields hold, a
@@ -36,13 +40,28 @@ func (e Event) AppendTo(dst []byte) []byte {
 	}
 	// An empty data line is what makes a reader dispatch an event that has
 	// nothing to tell but its name.
-	if named || len(e.Data) > 0 {
+	if e.Append != nil {
+		dst = e.appendData(dst)
+	} else if named || len(e.Data) > 0 {
 		dst = appendLines(dst, "data: ", e.Data)
 	}
 	if len(dst) == start {
 		return dst
 	}
 	return append(dst, '\n')
+}
+
+// appendData appends what Append does, which is one line unless it has to be
+// taken apart.
+func (e Event) appendData(dst []byte) []byte {
+	const prefix = "data: "
+	start := len(dst)
+	dst = e.Append(append(dst, prefix...))
+	text := dst[start+len(prefix):]
+	if bytes.IndexByte(text, '\n') < 0 && bytes.IndexByte(text, '\r') < 0 {
+		return append(dst, '\n')
+	}
+	return appendLines(dst[:start], prefix, bytes.Clone(text))
 }
 
 // AppendComment appends a comment, which readers skip. It ends with an empty

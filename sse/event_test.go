@@ -36,9 +36,12 @@ func TestEventIsWrittenAsTheSpecSays(t *testing.T) {
 		// A NUL would make readers ignore the id, and so keep an older one.
 		{Event{ID: "1\x002", Data: []byte("a")}, "id: 12\ndata: a\n\n"},
 		{Event{Name: "\r\n", ID: "\x00\n"}, ""},
+		{Event{Name: "a", Append: appends("b")}, "event: a\ndata: b\n\n"},
+		{Event{Append: appends("")}, "data: \n\n"},
+		{Event{Append: appends("a\r\nb\n\nevent: forged")}, "data: a\ndata: b\ndata: \ndata: event: forged\n\n"},
 	} {
 		if got := string(c.event.AppendTo(nil)); got != c.want {
-			t.Errorf("%+q:\n got %q\nwant %q", c.event, got, c.want)
+			t.Errorf("%+v:\n got %q\nwant %q", c.event, got, c.want)
 		}
 	}
 }
@@ -155,4 +158,8 @@ func readByGoSSE(t *testing.T, stream string) (events []seen) {
 		}
 	}
 	return events
+}
+
+func appends(text string) func([]byte) []byte {
+	return func(dst []byte) []byte { return append(dst, text...) }
 }

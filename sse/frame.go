@@ -1,5 +1,7 @@
 package sse
 
+import "sync/atomic"
+
 // Frame is what there is to say about one key at one moment: a fragment of
 // JSON, encoded once and shared by every stream that shows it. Nobody changes a
 // frame that was offered.
@@ -23,6 +25,23 @@ type Frame struct {
 	// it is about all of it. They are for kinds that have a Merge.
 	Part  string
 	Whole bool
+
+	known atomic.Pointer[stamp] // nil until a stream has shown it
+}
+
+// A stamp is what has to be known of a frame that was shown, so that its data can
+// go. All streams that showed one frame share it.
+type stamp struct {
+	digest  uint64
+	version int64
+}
+
+func (f *Frame) stamp() *stamp {
+	if s := f.known.Load(); s != nil {
+		return s
+	}
+	f.known.CompareAndSwap(nil, &stamp{f.Digest, f.Version})
+	return f.known.Load()
 }
 
 // Kind tells what sort of thing a key names, and through the hub's [KindSpec]

@@ -3,6 +3,7 @@ package sse
 import (
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -443,17 +444,20 @@ func (p *play) check() {
 	defer p.s.mu.Unlock()
 	b := &p.s.box
 	pending := 0
-	for i := range b.watches {
-		if b.watches[i].pending != nil {
+	for i, e := range b.waiting {
+		if e.frame != nil {
 			pending++
+		}
+		if slices.ContainsFunc(b.waiting[:i], func(other waiting) bool { return other.slot == e.slot }) || !b.watches[e.slot].listed {
+			p.fail("slot %d is listed wrongly: %v", e.slot, b.waiting)
 		}
 	}
 	p.checkParts(b)
 	if counted := b.counts[normal] + b.counts[urgent] + b.counts[held]; int(counted) != pending {
 		p.fail("%d frames are pending, counted as %d", pending, counted)
 	}
-	if len(b.watches) > p.slots || len(b.dirty) > p.slots {
-		p.fail("%d watches and %d dirty slots for %d keys", len(b.watches), len(b.dirty), len(playKeys))
+	if len(b.watches) > p.slots || len(b.waiting) > p.slots {
+		p.fail("%d watches and %d dirty slots for %d keys", len(b.watches), len(b.waiting), len(playKeys))
 	}
 }
 
@@ -463,9 +467,13 @@ func (p *play) checkParts(b *mailbox) {
 	kept := 0
 	for i, w := range b.watches {
 		n := len(b.parts[int32(i)])
-		wanted := w.topic != nil && w.topic.parts && w.pending != nil && w.pending != lost
+		var pending *Frame
+		if e := b.entry(int32(i)); e != nil {
+			pending = e.frame
+		}
+		wanted := w.topic != nil && w.topic.parts && pending != nil && pending != lost
 		if n > partsLimit || wanted != (n > 0) {
-			p.fail("%d parts of %v are kept while %v is pending", n, w.topic, w.pending)
+			p.fail("%d parts of %v are kept while %v is pending", n, w.topic, pending)
 		}
 		if n > 0 {
 			kept++

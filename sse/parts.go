@@ -18,9 +18,10 @@ type parcel struct {
 
 // offerPart takes f in among what is pending in slot.
 func (b *mailbox) offerPart(slot int32, f *Frame) {
-	before := b.watches[slot].pending
+	p := b.entry(slot)
+	wasLost := p != nil && p.frame == lost
 	b.put(slot, f) // so that the key is as urgent as f, whatever becomes of f
-	if b.muted() || before == lost && !f.Whole {
+	if b.muted() || wasLost && !f.Whole {
 		b.lose(slot)
 		return
 	}
@@ -61,15 +62,6 @@ func (b *mailbox) forget(slot int32) {
 	if len(b.parts) == 0 {
 		b.parts = nil
 	}
-}
-
-// shipParts returns all that is pending in slot, and counts it as sent. A lost
-// mark ends here, before anybody is asked for the whole: what is offered from now
-// on may be missing there, so it is kept.
-func (b *mailbox) shipParts(slot int32) parcel {
-	p := parcel{b.watches[slot].topic.key, b.parts[slot]}
-	b.put(slot, nil)
-	return p
 }
 
 // lead ships what a snapshot may show of slot, which is one frame: of a key made

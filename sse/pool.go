@@ -1,6 +1,7 @@
 package sse
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -38,8 +39,11 @@ type Pool struct {
 	ready      sync.Cond // there is a first, or it is stopped
 	first      *pooled   // of the streams that wait for a worker
 	last       *pooled   // of these
-	hangups    *hangups  // nil until there is a stream
-	lastID     uint64    // of a stream
+	length     int       // how many they are
+	workers    int
+	asleep     int      // workers that wait, but for those that are being woken
+	hangups    *hangups // nil until there is a stream
+	lastID     uint64   // of a stream
 	streams    map[uint64]*pooled
 	emptied    chan struct{} // closed when the last of the streams has gone after Run's ctx has ended
 	background sync.WaitGroup
@@ -61,10 +65,10 @@ func NewPool() *Pool {
 // Run writes streams until ctx ends, and then cuts those that are left. It returns when nothing of them is left either, and is called once.
 func (p *Pool) Run(ctx context.Context) {
 	p.mu.Lock()
-	p.running = true
+	p.running, p.workers = true, runtime.GOMAXPROCS(0)
 	p.mu.Unlock()
 	var workers sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
+	for range p.workers {
 		workers.Go(p.work)
 	}
 
@@ -98,17 +102,13 @@ func (p *Pool) Run(ctx context.Context) {
 // Serve writes s as the response to r. It may return before the stream has ended: done is called then, once, with what
 // Run would return, by a goroutine of its own. The caller does not use w any more.
 func (p *Pool) Serve(s *Stream, w http.ResponseWriter, r *http.Request, done func(error)) {
-	m := p.enter(s, r, done)
-	if m != nil {
-		w.Header().Set("Connection", "close")
-	}
-	sink, err := Start(w, r)
-	if m != nil {
-		if err == nil && m.take(w) {
+	if m := p.enter(s, r, done); m != nil {
+		if m.take(w) {
 			return
 		}
 		p.leave(m)
 	}
+	sink, err := Start(w, r)
 	defer func() { done(err) }()
 	defer s.Close()
 	if err == nil {
@@ -168,27 +168,40 @@ func (p *Pool) hungUp(id uint64) {
 	}
 }
 
-// queue has a worker look at m.
-func (p *Pool) queue(m *pooled) {
+// fewStreams are so many that one worker writes them as soon as another would have been woken to help: each takes some µs.
+const fewStreams = 32
+
+// queue has workers look at a list of streams.
+func (p *Pool) queue(first, last *pooled, n int) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.first == nil {
-		p.first = m
+		p.first = first
 	} else {
-		p.last.next = m
+		p.last.next = first
 	}
-	p.last = m
-	p.mu.Unlock()
-	p.ready.Signal()
+	p.last = last
+	p.length += n
+	for p.asleep > 0 && p.length > fewStreams*(p.workers-p.asleep) {
+		p.asleep--
+		p.ready.Signal()
+	}
 }
 
 // work writes streams until the pool is stopped.
 func (p *Pool) work() {
 	for m := p.next(); m != nil; m = p.next() {
-		m.turn()
+		for m != nil {
+			next := m.next
+			m.next = nil
+			m.turn()
+			m = next
+		}
 	}
 }
 
-// next is a stream to write, or nil when there will be none any more.
+// next is a list of streams to write, or nil when there will be none any more. A worker takes several at a time, so that workers seldom meet, and
+// leaves enough to the others.
 func (p *Pool) next() *pooled {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -196,11 +209,56 @@ func (p *Pool) next() *pooled {
 		if p.stopped {
 			return nil
 		}
+		p.asleep++
 		p.ready.Wait()
 	}
-	m := p.first
-	p.first, m.next = m.next, nil
-	return m
+	n := min(1+p.length/(2*p.workers), fewStreams/2)
+	first := p.first
+	last := first
+	for range n - 1 {
+		last = last.next
+	}
+	p.first, last.next = last.next, nil
+	p.length -= n
+	return first
+}
+
+// A round is one frame on its way to streams. Those that a pool writes go to its queue some at a time: one by one, whoever offers and whoever
+// writes would stand in each other's way for each.
+type round struct {
+	first, last *pooled
+	n           int
+	at          time.Time
+}
+
+// began is when the round began, by the clock, which is asked once.
+func (r *round) began() time.Time {
+	if r.at.IsZero() {
+		r.at = time.Now()
+	}
+	return r.at
+}
+
+// add has m looked at, which nobody else may have looked at meanwhile.
+func (r *round) add(m *pooled) {
+	if r.n == fewStreams || r.n > 0 && r.first.pool != m.pool {
+		r.end()
+	}
+	if r.n == 0 {
+		r.first = m
+	} else {
+		r.last.next = m
+	}
+	r.last = m
+	r.n++
+}
+
+// end has all looked at that were added.
+func (r *round) end() {
+	if r.n > 0 {
+		r.first.pool.queue(r.first, r.last, r.n)
+	}
+	r.first, r.last, r.n = nil, nil, 0
 }
 
 // pooled is a stream that a pool writes. It is its own sink.
@@ -210,10 +268,11 @@ type pooled struct {
 	done func(error)
 	conn net.Conn
 	raw  syscall.RawConn                  // nil: the connection has none
+	head []byte                           // of the response, which goes with what is written first
 	rest []byte                           // what the connection has not taken yet
 	late struct{ since, began time.Time } // of that: what Options.Wrote is to be told when it is taken
 	id   uint64
-	next *pooled // in the pool's queue; guarded by its lock
+	next *pooled // in the pool's queue, guarded by its lock; or in the list of whoever has made it busy
 
 	due   time.Time // in the pool's timers, and guarded by their lock
 	place int       // there; -1: not there
@@ -224,14 +283,17 @@ type pooled struct {
 	gone        error
 }
 
-// take takes over the connection beneath w, to which the headers were written. It returns false where it could not.
+// take takes over the connection beneath w, to which nothing was written. It returns false where it could not.
 func (m *pooled) take(w http.ResponseWriter) bool {
+	h := w.Header()
+	setHeaders(h)
+	h.Set("Connection", "close")
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if errors.Is(err, http.ErrNotSupported) {
 		return false
 	}
 	m.mu.Lock()
-	m.Stream.pooled, m.conn = m, conn
+	m.Stream.pooled, m.conn, m.head = m, conn, responseHead(h)
 	m.mu.Unlock()
 	if err == nil {
 		err = m.connect()
@@ -239,8 +301,24 @@ func (m *pooled) take(w http.ResponseWriter) bool {
 	if err == nil {
 		_, err = m.guard(func() (bool, error) { return false, m.open() })
 	}
+	if head := m.head; err == nil && head != nil { // it opens with nothing
+		m.head = nil
+		err = m.send(head)
+	}
 	m.after(false, err)
 	return true
+}
+
+// responseHead is what net/http would write before a body that has no known end. Written with what the stream begins with, it costs neither side a
+// system call of its own.
+func responseHead(h http.Header) []byte {
+	b := bytes.NewBuffer(make([]byte, 0, 512))
+	b.WriteString("HTTP/1.1 200 OK\r\n")
+	h.Write(b) //nolint:errcheck // a buffer takes all
+	b.WriteString("Date: ")
+	b.Write(time.Now().UTC().AppendFormat(b.AvailableBuffer(), http.TimeFormat))
+	b.WriteString("\r\nTransfer-Encoding: chunked\r\n\r\n")
+	return b.Bytes()
 }
 
 // connect makes the connection ready to be written to without waiting, and its reader's going be noticed.
@@ -270,7 +348,7 @@ func (m *pooled) poke() {
 		return
 	}
 	m.busy = true
-	m.pool.queue(m)
+	m.pool.queue(m, m, 1)
 }
 
 // cut ends the stream without another word.
@@ -337,7 +415,7 @@ func (m *pooled) after(ended bool, err error) {
 		m.busy = again
 		m.mu.Unlock()
 		if again {
-			m.pool.queue(m)
+			m.pool.queue(m, m, 1)
 		}
 	}
 }
@@ -359,7 +437,8 @@ func (m *pooled) press() error {
 		m.tell(m.late.since, m.late.began)
 		m.late.since, m.late.began = time.Time{}, time.Time{}
 	}
-	return m.conn.SetWriteDeadline(time.Time{})
+	m.conn.SetWriteDeadline(time.Time{}) //nolint:errcheck // a connection that was closed meanwhile: all was taken before that, and whoever closed it has said why
+	return nil
 }
 
 // finish lets go of everything.
@@ -390,7 +469,8 @@ func (m *pooled) hangUp(well bool) {
 func (m *pooled) Write(p []byte) error {
 	b := pushes.Get().(*pushing)
 	defer pushes.Put(b)
-	b.buffer = b.buffer[:0]
+	b.buffer = append(b.buffer[:0], m.head...)
+	m.head = nil
 	b.buffer = strconv.AppendInt(b.buffer, int64(len(p)), 16)
 	b.buffer = append(b.buffer, "\r\n"...)
 	b.buffer = append(b.buffer, p...)

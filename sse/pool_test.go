@@ -482,3 +482,80 @@ func TestStreamsInACrowd(t *testing.T) {
 		}
 	})
 }
+
+// A reader who is told of everything in one piece costs one write, and one wake of his own.
+func TestAPoolWritesTheHeadOfAResponseTogetherWithWhatComesFirst(t *testing.T) {
+	s := servePooled(t, Options{Opening: func([]News, string) []Event { return []Event{{Name: "hello", Data: []byte("{}")}} }})
+	conn, err := net.Dial("tcp", s.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(soon))
+	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: presently\r\n\r\n")
+	got := make([]byte, 4096)
+	n, err := conn.Read(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, body, _ := bytes.Cut(got[:n], []byte("\r\n\r\n"))
+	for _, want := range []string{"HTTP/1.1 200 OK\r\n", "\r\nContent-Type: text/event-stream", "\r\nConnection: close", "\r\nTransfer-Encoding: chunked", "\r\nDate: "} {
+		if !bytes.Contains(head, []byte(want)) {
+			t.Errorf("the head lacks %q:\n%s", want, head)
+		}
+	}
+	if want := "17\r\nevent: hello\ndata: {}\n\n\r\n"; string(body) != want {
+		t.Errorf("with the head came %q, want %q", body, want)
+	}
+}
+
+func TestWorkersShareWhatWaits(t *testing.T) {
+	const streams = 100
+	p, other := NewPool(), NewPool()
+	p.workers, other.workers = 2, 2
+	var r round
+	for i := range streams {
+		r.add(&pooled{pool: p, id: uint64(i)})
+		if i == streams/2 {
+			r.add(&pooled{pool: other, id: streams})
+		}
+	}
+	r.end()
+	r.end() // there is nothing more
+	if other.length != 1 || other.next().id != streams {
+		t.Error("the stream of another pool is not in its queue")
+	}
+	seen := uint64(0)
+	for p.length > 0 {
+		n, most := 0, p.length
+		for m := p.next(); m != nil; m = m.next {
+			if m.id != seen {
+				t.Fatalf("stream %d comes when %d is due", m.id, seen)
+			}
+			seen++
+			n++
+		}
+		if n > fewStreams/2 || most > 1 && n > most/2 || p.length != streams-int(seen) {
+			t.Errorf("a worker takes %d of %d, and leaves %d", n, most, p.length)
+		}
+	}
+	if seen != streams || p.first != nil {
+		t.Errorf("%d of %d streams", seen, streams)
+	}
+}
+
+// Waking a thread costs as much as several writes.
+func TestFewStreamsWakeOneWorker(t *testing.T) {
+	p := NewPool()
+	p.workers, p.asleep = 4, 4
+	for i, want := range map[int]int{1: 3, fewStreams: 3, fewStreams + 1: 2, 2*fewStreams + 1: 1, 4 * fewStreams: 0} {
+		p.length, p.asleep, p.first, p.last = 0, 4, nil, nil
+		for range i {
+			m := &pooled{pool: p}
+			p.queue(m, m, 1)
+		}
+		if p.asleep != want {
+			t.Errorf("%d streams leave %d workers asleep, want %d", i, p.asleep, want)
+		}
+	}
+}

@@ -65,7 +65,8 @@ func (b *mailbox) mute() {
 func (b *mailbox) catchUp() (news []News) {
 	b.quiet = false
 	for slot := range b.watches {
-		switch w := &b.watches[slot]; w.state() {
+		w := &b.watches[slot]
+		switch w.state(b.entry(int32(slot))) {
 		case normal, urgent:
 			news = append(news, News{w.topic.key, b.ship(int32(slot))})
 		}

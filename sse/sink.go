@@ -44,10 +44,7 @@ type ResponseSink struct {
 // reads nothing of its whole connection is for http.Server's
 // HTTP2.WriteByteTimeout to cut.
 func Start(w http.ResponseWriter, r *http.Request) (*ResponseSink, error) {
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("Cache-Control", "no-cache, no-store, no-transform")
-	h.Set("X-Accel-Buffering", "no") // nginx would collect 4 KiB before it passes anything on
+	setHeaders(w.Header())
 	s := &ResponseSink{
 		w:       w,
 		control: http.NewResponseController(w),
@@ -58,6 +55,12 @@ func Start(w http.ResponseWriter, r *http.Request) (*ResponseSink, error) {
 	}
 	w.WriteHeader(http.StatusOK)
 	return s, s.flush()
+}
+
+func setHeaders(h http.Header) {
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-cache, no-store, no-transform")
+	h.Set("X-Accel-Buffering", "no") // nginx would collect 4 KiB before it passes anything on
 }
 
 // Write writes p and flushes.

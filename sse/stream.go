@@ -131,11 +131,19 @@ func (s *Stream) Offer(k Key, v Variant, f *Frame) {
 }
 
 // offer is for topics, whose lock keeps slot from meaning another key.
-func (s *Stream) offer(slot int32, f *Frame) {
+func (s *Stream) offer(slot int32, f *Frame, r *round) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.survive()
-	s.deliver(s.box.offer(slot, f))
+	s.deliverIn(r, s.box.offer(slot, f))
+}
+
+// show offers f, if there is one, to the slot of a key that is being watched. The lock is held.
+func (s *Stream) show(slot int32, f *Frame) {
+	if f != nil {
+		defer s.survive()
+		s.deliver(s.box.offer(slot, f))
+	}
 }
 
 // survive is deferred by what is done for many streams in turn: one whose mailbox panics is ended, and the others get what is theirs. The lock
@@ -153,11 +161,23 @@ func (s *Stream) survive() {
 
 // deliver notes when something came for which the writer is to be woken, and wakes it. The lock is held.
 func (s *Stream) deliver(wake bool) {
+	var r round
+	s.deliverIn(&r, wake)
+	r.end()
+}
+
+// deliverIn is deliver in a round of several.
+func (s *Stream) deliverIn(r *round, wake bool) {
 	if !wake {
 		return
 	}
 	if s.opts.Wrote != nil && (s.since.IsZero() || s.box.counts[normal]+s.box.counts[urgent] == 1) {
-		s.since = time.Now()
+		s.since = r.began()
+	}
+	if m := s.pooled; m != nil && !m.busy {
+		m.busy = true
+		r.add(m)
+		return
 	}
 	s.poke()
 }
@@ -342,6 +362,7 @@ func (w *writer) open() error {
 
 	b := newBatch()
 	defer b.recycle()
+	b.began = now
 	b.events(compose(news, cursor))
 	return w.write(b)
 }
@@ -363,6 +384,7 @@ func (w *writer) flush() (ended bool, err error) {
 	now := time.Now()
 	b := newBatch()
 	defer b.recycle()
+	b.began = now
 	due := w.due(now)
 	if due {
 		// Before the take: a frame that is offered between the two is written
@@ -523,23 +545,20 @@ func (w *writer) write(b *batch) error {
 	if len(b.out) == 0 {
 		return nil
 	}
-	var began time.Time
-	if w.opts.Wrote != nil {
-		began = time.Now()
-	}
 	if err := w.sink.Write(b.out); err != nil {
 		return fmt.Errorf("write stream: %w", err)
 	}
 	w.written.Add(int64(len(b.out)))
 	if m := w.pooled; m != nil && len(m.rest) > 0 {
-		m.late.since, m.late.began = b.since, began
+		m.late.since, m.late.began = b.since, b.began
 		return nil
 	}
-	w.tell(b.since, began)
+	w.tell(b.since, b.began)
 	return nil
 }
 
-// tell tells of a write whose oldest frame came at since.
+// tell tells of a write whose oldest frame came at since, and which began to be made at began: asking the clock again
+// before it is handed on would cost more than making it.
 func (w *writer) tell(since, began time.Time) {
 	if w.opts.Wrote == nil {
 		return

@@ -23,7 +23,7 @@ func watching(h *Hub, o Options, keys ...Key) *Stream {
 func sizes(s *Stream) (watches, dirty int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.box.watches), len(s.box.dirty)
+	return len(s.box.watches), len(s.box.waiting)
 }
 
 func TestFirstChangeGoesAtOnceAndLaterOnesAreCoalesced(t *testing.T) {

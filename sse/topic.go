@@ -38,10 +38,12 @@ func (t *topic) join(s *Stream, v Variant, how entry) bool {
 			t.subs[s.box.watches[slot].place].variant = v
 			s.box.move(slot, v)
 		}
+		s.show(slot, how.shown)
 		return false
 	}
 	slot := s.box.add(watch{topic: t, place: int32(len(t.subs)), variant: v}, how)
 	t.subs = append(t.subs, sub{stream: s, slot: slot, variant: v})
+	s.show(slot, how.shown)
 	return true
 }
 
@@ -103,11 +105,13 @@ func (t *topic) slot(s *Stream) int32 {
 // offer holds the topic's lock for the whole round, so that a stream that parts
 // meanwhile cannot leave a slot that means another key by then.
 func (t *topic) offer(v Variant, f *Frame) {
+	var r round
+	defer r.end()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i := range t.subs {
 		if sub := &t.subs[i]; sub.variant == v {
-			sub.stream.offer(sub.slot, f)
+			sub.stream.offer(sub.slot, f, &r)
 		}
 	}
 }

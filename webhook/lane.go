@@ -289,21 +289,25 @@ func (l *lane) begin(ctx context.Context, now time.Time) {
 	}
 	slices.SortStableFunc(due, func(a, b *queue) int { return a.tried.Compare(b.tried) })
 	for _, q := range due {
-		if l.sending >= abreast || !l.surely(now) || !l.d.pace.may(now) {
+		if l.sending >= abreast || !l.surely(now) {
+			return
+		}
+		try, probe := l.d.pace.may(now)
+		if !try {
 			return
 		}
 		q.busy, q.tried = true, now
 		l.sending++
 		it := q.items[0]
-		go func() { l.results <- result{q, l.send(ctx, it)} }() // has room
+		go func() { l.results <- result{q, l.send(ctx, it, probe)} }() // has room
 	}
 }
 
 // send makes one try, and tells the pace how it went.
-func (l *lane) send(ctx context.Context, it item) error {
+func (l *lane) send(ctx context.Context, it item, probe bool) error {
 	err := l.d.o.Panics.Try(presence.PanicInTask, func() error { return l.d.post.deliver(ctx, it.id, it.body) })
 	if err != nil && ctx.Err() != nil {
-		l.d.pace.cut()
+		l.d.pace.cut(probe)
 		return errCutOff
 	}
 	var asked time.Duration
@@ -318,7 +322,7 @@ func (l *lane) send(ctx context.Context, it item) error {
 		l.d.counts.unreachable.Add(1)
 	}
 	before := l.d.pace.down()
-	l.d.pace.went(err == nil, time.Now(), asked)
+	l.d.pace.went(probe, err == nil, time.Now(), asked)
 	switch after := l.d.pace.down(); {
 	case after && !before:
 		l.d.o.Logger.Warn("webhook: the receiver fails; what is to be told waits", "error", err)

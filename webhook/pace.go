@@ -32,44 +32,54 @@ type pace struct {
 	probing  bool       // the one try is under way
 }
 
-// may reports whether to try now. Who is told so must tell how it went.
-func (p *pace) may(now time.Time) bool {
+// may reports whether to try now, and whether that is the one try that finds out how the receiver is. Who is told to must tell how it went.
+func (p *pace) may(now time.Time) (try, probe bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case now.Before(p.until):
-		return false
+		return false, false
 	case p.failures < downAfter:
-		return true
+		return true, false
 	case p.probing:
-		return false
+		return false, false
 	}
 	p.probing = true
-	return true
+	return true, true
 }
 
-func (p *pace) went(well bool, now time.Time, asked time.Duration) {
+// went notes how a try went. Those that began before the receiver failed may end while it is being probed: they end no probe, and that they fail too says nothing new.
+func (p *pace) went(probe, well bool, now time.Time, asked time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.probing = false
+	if probe {
+		p.probing = false
+	}
 	if well {
 		p.failures, p.until = 0, time.Time{}
 		return
 	}
-	p.failures++
-	if p.failures >= downAfter {
-		p.until = now.Add(jittered(pause(p.failures-downAfter+1, mostBreak)))
-	}
 	if until := now.Add(min(asked, mostAsked)); asked > 0 && until.After(p.until) {
 		p.until = until
+	}
+	if p.failures >= downAfter && !probe {
+		return
+	}
+	p.failures++
+	if p.failures >= downAfter {
+		if until := now.Add(jittered(pause(p.failures-downAfter+1, mostBreak))); until.After(p.until) {
+			p.until = until
+		}
 	}
 }
 
 // cut notes that a try was ended from here, which says nothing of the receiver.
-func (p *pace) cut() {
+func (p *pace) cut(probe bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.probing = false
+	if probe {
+		p.probing = false
+	}
 }
 
 // down reports whether the receiver as a whole fails.

@@ -607,8 +607,65 @@ func TestWhatIsCutOffSaysNothingOfTheReceiver(t *testing.T) {
 		if s := d.Stats(); s.Paused || s.Unreachable != 0 {
 			t.Errorf("after lanes were lost: %+v", s)
 		}
-		if !d.pace.may(time.Now()) {
+		if try, _ := d.pace.may(time.Now()); !try {
 			t.Error("no try is let through")
+		}
+	})
+}
+
+// Tries that were under way when the receiver began to fail end while it is being probed. Each let one more probe through, and made the pauses longer.
+func TestOneTryAtATimeProbesAReceiverThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p pace
+		try := func() (probe bool) {
+			t.Helper()
+			ok, probe := p.may(time.Now())
+			if !ok {
+				t.Fatal("no try is let through")
+			}
+			return probe
+		}
+		nothing := func(when string) {
+			t.Helper()
+			if ok, _ := p.may(time.Now()); ok {
+				t.Fatalf("a try is let through %s", when)
+			}
+		}
+		for range downAfter + 10 { // all at once
+			if try() {
+				t.Fatal("a receiver is probed that does not fail")
+			}
+		}
+		for range downAfter {
+			p.went(false, false, time.Now(), 0)
+		}
+		nothing("as soon as it fails")
+		time.Sleep(firstPause)
+		if !try() {
+			t.Fatal("the first try is no probe")
+		}
+		for range 9 {
+			p.went(false, false, time.Now(), 0)
+			time.Sleep(mostBreak)
+			nothing("while it is probed")
+		}
+		p.cut(false) // the tenth was cut off
+		nothing("while it is probed")
+		p.went(true, false, time.Now(), 0)
+		nothing("as soon as the probe has failed")
+		time.Sleep(2 * firstPause)
+		if !try() {
+			t.Fatal("the next try is no probe")
+		}
+		p.cut(true)
+		if !try() {
+			t.Fatal("a probe that was cut off says something")
+		}
+		p.went(true, true, time.Now(), 0)
+		for range downAfter {
+			if try() {
+				t.Fatal("a receiver is probed that is back")
+			}
 		}
 	})
 }

@@ -56,9 +56,13 @@ export interface paths {
          * @description Starts the grace of the session that the `leaveToken` of its last heartbeat names: unless it beats again within
          *     it, the session ends. A reload, which leaves and comes back, is so not seen by anybody.
          *
-         *     Made for `navigator.sendBeacon`, which can neither set headers nor read answers. Hence no other credential, the
-         *     body as JSON or as `text/plain` (the same JSON, or the bare token), and 202 whatever has become of the token: one that is
-         *     used, old, forged or for a session that is long gone changes nothing, and tells nothing either.
+         *     Made for `navigator.sendBeacon`, which can neither set headers nor read answers. Hence no other credential, and the
+         *     body as JSON or as `text/plain` (the same JSON, or the bare token).
+         *
+         *     It is a 202 whatever has become of it. A token that is used, old, forged or for a session that is long gone changes
+         *     nothing, and tells nothing either. So does a body that holds none, is no JSON, or says that it is something else: nobody is there any more
+         *     to mend it. There are two exceptions. A body that cannot be read at all, because it is past 16 KiB (413) or did not arrive whole (400), is
+         *     not even known to be a leave. And while the store does not answer (503) the session has not left: a client that is still there may try again.
          *
          *     ```js
          *     addEventListener('pagehide', () => navigator.sendBeacon('/v1/presence/leave', leaveToken))
@@ -1844,7 +1848,7 @@ export interface components {
          * @description What went wrong, in a word that does not change. Act on this, and show `title` and `detail`.
          * @enum {string}
          */
-        ProblemCode: "malformed_json" | "validation_failed" | "missing_token" | "invalid_token" | "token_expired" | "insufficient_scope" | "origin_not_allowed" | "room_not_granted" | "not_found" | "method_not_allowed" | "no_session" | "too_many_relations" | "too_many_rooms" | "subscription_gone" | "precondition_failed" | "body_too_large" | "unsupported_media_type" | "too_many_sessions" | "too_many_streams" | "rate_limited" | "store_unavailable" | "keys_unavailable" | "draining" | "internal";
+        ProblemCode: "malformed_json" | "validation_failed" | "missing_token" | "invalid_token" | "token_expired" | "insufficient_scope" | "origin_not_allowed" | "room_not_granted" | "not_found" | "method_not_allowed" | "no_session" | "too_many_relations" | "too_many_rooms" | "subscription_gone" | "precondition_failed" | "body_too_large" | "unsupported_media_type" | "too_many_sessions" | "too_many_streams" | "rate_limited" | "store_unavailable" | "keys_unavailable" | "draining" | "too_many_connections" | "internal";
         /** @description An RFC 9457 problem document. */
         Problem: {
             /**
@@ -2225,8 +2229,8 @@ export interface components {
             };
         };
         /**
-         * @description The store does not answer (`store_unavailable`), or the instance is about to stop (`draining`). The connection is closed, so that the next try
-         *     may meet an instance that can.
+         * @description The store does not answer (`store_unavailable`), the instance is about to stop (`draining`), or it has as many connections as it may
+         *     (`too_many_connections`). The connection is closed, so that the next try may meet an instance that can.
          */
         Unavailable: {
             headers: {
@@ -2596,7 +2600,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Heard. The answer is the same for every token. */
+            /** @description Heard. The answer is the same for every token, and for every body that can be read. */
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2607,7 +2611,6 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             413: components["responses"]["BodyTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
         };

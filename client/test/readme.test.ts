@@ -21,6 +21,33 @@ const modules: Record<string, () => Promise<Record<string, unknown>>> = {
   'presently-client/vue': () => import('../src/vue/index.js'),
 }
 
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+/** What the compiler has to say against some of the files, which need not be on disk: the first line of each, and the fault. */
+function faultsOf(files: Map<string, string>, all: string[], names: string[], more: ts.CompilerOptions = {}) {
+  const options: ts.CompilerOptions = {
+    target: ts.ScriptTarget.ES2022,
+    module: ts.ModuleKind.ESNext,
+    moduleResolution: ts.ModuleResolutionKind.Bundler,
+    jsx: ts.JsxEmit.ReactJSX,
+    strict: true,
+    noEmit: true,
+    skipLibCheck: true,
+    types: [],
+    lib: ['lib.es2022.d.ts', 'lib.dom.d.ts', 'lib.dom.iterable.d.ts', 'lib.dom.asynciterable.d.ts'],
+    paths: { 'presently-client': [root + 'src/index.ts'], 'presently-client/*': [root + 'src/*/index.ts'] },
+    ...more,
+  }
+  const host = ts.createCompilerHost(options)
+  const { fileExists, readFile, getSourceFile } = host
+  host.fileExists = (name) => files.has(name) || fileExists(name)
+  host.readFile = (name) => files.get(name) ?? readFile(name)
+  host.getSourceFile = (name, version) => (files.has(name) ? ts.createSourceFile(name, files.get(name)!, version) : getSourceFile(name, version))
+  const program = ts.createProgram(all, options, host)
+  const faults = names.flatMap((name) => ts.getPreEmitDiagnostics(program, program.getSourceFile(name)))
+  return faults.map((fault) => `${files.get(fault.file!.fileName)!.trim().split('\n')[0]}: ${ts.flattenDiagnosticMessageText(fault.messageText, '\n')}`)
+}
+
 describe('the code in the README and in docs/', () => {
   test.each(blocks.map(({ language, code }) => [code.trim().split('\n')[0], language, code]))('%s', async (_, language, code) => {
     await transform(code!, { loader: language === 'tsx' ? 'tsx' : 'ts', jsx: 'automatic' })
@@ -33,7 +60,6 @@ describe('the code in the README and in docs/', () => {
 
   // As in an application of which the first block is presence.ts. What the blocks leave to the reader is declared.
   test('is accepted by the compiler', () => {
-    const root = fileURLToPath(new URL('..', import.meta.url))
     const files = new Map(blocks.map(({ language, code }, i) => [`${root}test/block-${i}.ts${language === 'tsx' ? 'x' : ''}`, code + '\nexport {}\n']))
     const names = [...files.keys()]
     files.set(root + 'test/presence.ts', blocks.find(({ code }) => code.includes('new PresenceClient'))!.code)
@@ -44,26 +70,30 @@ describe('the code in the README and in docs/', () => {
     )
     const needsClient = names.filter((name) => /\bclient\./.test(files.get(name)!) && !/(const client|import \{ client \})/.test(files.get(name)!))
     for (const name of needsClient) files.set(name, "import { client } from './presence'\n" + files.get(name))
-    const options: ts.CompilerOptions = {
-      target: ts.ScriptTarget.ES2022,
-      module: ts.ModuleKind.ESNext,
-      moduleResolution: ts.ModuleResolutionKind.Bundler,
-      jsx: ts.JsxEmit.ReactJSX,
-      strict: true,
-      noEmit: true,
-      skipLibCheck: true,
-      types: [],
-      lib: ['lib.es2022.d.ts', 'lib.dom.d.ts', 'lib.dom.iterable.d.ts', 'lib.dom.asynciterable.d.ts'],
-      paths: { 'presently-client': [root + 'src/index.ts'], 'presently-client/*': [root + 'src/*/index.ts'] },
+    expect(faultsOf(files, [...names, root + 'test/reader.d.ts'], names)).toEqual([])
+  }, 60_000)
+
+  // What people have before they come, as those who made it have typed it. They know best what there is in it (test/elsewhere).
+  test.skipIf(docs.length === 0)('is what it is elsewhere', () => {
+    const given: Record<string, string> = {
+      Pusher: "import Pusher from 'pusher-js'\ndeclare const pusher: Pusher\n",
+      Ably: "import * as Ably from 'ably'\ndeclare const realtime: Ably.Realtime\n",
+      'Socket.IO': "import { Server } from 'socket.io'\ndeclare module 'socket.io' { interface Socket { userId: string } }\ndeclare const io: Server\n",
+      Centrifugo: "import { Centrifuge } from 'centrifuge'\ndeclare const centrifuge: Centrifuge\n",
     }
-    const host = ts.createCompilerHost(options)
-    const { fileExists, readFile, getSourceFile } = host
-    host.fileExists = (name) => files.has(name) || fileExists(name)
-    host.readFile = (name) => files.get(name) ?? readFile(name)
-    host.getSourceFile = (name, version) => (files.has(name) ? ts.createSourceFile(name, files.get(name)!, version) : getSourceFile(name, version))
-    const program = ts.createProgram([...names, root + 'test/reader.d.ts'], options, host)
-    const faults = names.flatMap((name) => ts.getPreEmitDiagnostics(program, program.getSourceFile(name)))
-    expect(faults.map((fault) => `${files.get(fault.file!.fileName)!.split('\n')[0]}: ${ts.flattenDiagnosticMessageText(fault.messageText, '\n')}`)).toEqual([])
+    const files = new Map<string, string>()
+    for (const [, from, section] of docs[0]!.matchAll(/\n## From ([^\n]+)\n([^]*?)(?=\n## )/g)) {
+      for (const [, code] of section!.matchAll(/```js\n([^]*?)```/g)) {
+        expect(given, from).toHaveProperty([from!])
+        files.set(`${root}test/elsewhere/before-${files.size}.ts`, `// ${from}\n${given[from!]}${code}\nexport {}\n`)
+      }
+    }
+    expect(files.size).toBe(Object.keys(given).length)
+    const names = [...files.keys()]
+    files.set(root + 'test/elsewhere/reader.d.ts', "declare const add: (...args: unknown[]) => void, remove: typeof add, show: typeof add, draw: typeof add\n")
+    // The callbacks of Pusher are typed as any function, so that what they are called with has no type.
+    const faults = faultsOf(files, [...names, root + 'test/elsewhere/reader.d.ts'], names, { noImplicitAny: false, types: ['node'] })
+    expect(faults).toEqual([])
   }, 60_000)
 
   test('names no method that is not there', () => {

@@ -360,7 +360,7 @@ describe('handlers', () => {
   })
 })
 
-describe('what issue 5 names', () => {
+describe('the methods that the documents of old named', () => {
   test('are ordinary methods of the prototype', async () => {
     const { PresenceClient } = await import('../src/index.js')
     const names =

@@ -68,25 +68,39 @@ func (v Verdict) Of(properties ...string) []Violation {
 	return out
 }
 
-// judge is one check of one history.
-type judge struct {
-	h     *History
+// Judge holds a history against P1 to P7, whole or piece by piece: of what was seen, which is most of a long one, it keeps only what the next piece is to be
+// held against.
+type Judge struct {
+	h     *History // of the piece in hand
 	slack Slack
 	who   map[string]*whereabouts
 	Verdict
-	wronged map[string]bool
-	late    []time.Duration
+	wronged   map[string]bool
+	late      []time.Duration
+	sightings int
+
+	later  []Sighting // not judged yet: what caused them may not be known
+	ended  At         // ends of sessions up to here have been looked at
+	last   map[topic]Sighting
+	told   map[topic]Sighting  // of a user, the last
+	inRoom map[topic]Sighting  // of a user in a room
+	shown  map[stream]Sighting // of a user, the last on this stream
 }
 
-// Check holds a history against P1 to P7.
-func Check(h *History, slack Slack) Verdict {
-	slices.SortStableFunc(h.Outages, func(a, b Outage) int { return cmp.Compare(a.From, b.From) })
-	j := &judge{h: h, slack: slack, who: locate(h, slack), wronged: map[string]bool{}}
-	for _, s := range h.Sightings {
-		j.sighting(s)
+// NewJudge returns one who has heard of nothing yet.
+func NewJudge() *Judge {
+	return &Judge{
+		wronged: map[string]bool{}, ended: -forever,
+		last: map[topic]Sighting{}, told: map[topic]Sighting{}, inRoom: map[topic]Sighting{}, shown: map[stream]Sighting{},
 	}
-	j.order()
-	j.silence()
+}
+
+// Check holds a whole history against P1 to P7.
+func Check(h *History, slack Slack) Verdict { return NewJudge().Finish(h, slack) }
+
+// Finish takes the last piece, and returns what was found in all of them.
+func (j *Judge) Finish(h *History, slack Slack) Verdict {
+	j.Take(h, slack, forever)
 	for _, d := range h.Disagreements {
 		j.add("P5", d.Of, d.Watcher, h.Ended, "was seen as %s in the end, but REST says %s", d.Seen, d.Asked)
 	}
@@ -94,17 +108,47 @@ func Check(h *History, slack Slack) Verdict {
 	return j.Verdict
 }
 
-func (j *judge) add(property, user, watcher string, at At, format string, args ...any) {
+// Take judges what has been seen up to a moment. h has all that users did from the beginning, and of what was seen only what was not taken before. Everything that was sent
+// by that moment has been answered, or given up, and no outage is under way: else what is yet to be known might explain what was seen. The slack only grows.
+func (j *Judge) Take(h *History, slack Slack, until At) {
+	slices.SortStableFunc(h.Outages, func(a, b Outage) int { return cmp.Compare(a.From, b.From) })
+	j.h, j.slack, j.who = h, slack, locate(h, slack)
+	j.sightings += len(h.Sightings)
+	var now, later []Sighting
+	for _, s := range append(j.later, h.Sightings...) {
+		if s.At <= until {
+			now = append(now, s)
+		} else {
+			later = append(later, s)
+		}
+	}
+	j.later = later
+	for _, s := range now {
+		j.sighting(s)
+	}
+	for _, s := range now {
+		j.order(s)
+	}
+	j.silence(now, until)
+}
+
+// SoFar is what was found in the pieces that were taken.
+func (j *Judge) SoFar() Verdict {
+	j.count()
+	return j.Verdict
+}
+
+func (j *Judge) add(property, user, watcher string, at At, format string, args ...any) {
 	j.Violations = append(j.Violations, Violation{property, user, watcher, at, fmt.Sprintf(format, args...)})
 }
 
 // nobody is somebody of whom no deed is known.
 var nobody = &whereabouts{hidden: -1}
 
-func (j *judge) of(user string) *whereabouts { return cmp.Or(j.who[user], nobody) }
+func (j *Judge) of(user string) *whereabouts { return cmp.Or(j.who[user], nobody) }
 
 // sighting holds one sighting against what its user did.
-func (j *judge) sighting(s Sighting) {
+func (j *Judge) sighting(s Sighting) {
 	w, at := j.of(s.User), j.h.at(s.Rev)
 	if at > s.At+clocks {
 		j.add("P4", s.User, s.Watcher, s.At, "has a rev %v ahead of the clock", at-s.At)
@@ -119,11 +163,15 @@ func (j *judge) sighting(s Sighting) {
 	case Event, Snapshot, Shown:
 		if s.Status == "offline" {
 			j.offline(w, s, at)
-		} else if !w.perhaps.later(j.slack.Late).contains(at) {
+		} else if !w.lasting.contains(at) {
 			j.add("P6", s.User, s.Watcher, s.At, "is told %s (as of %.3f s) without a cause; %s", s.Status, at.Seconds(), describe(w.perhaps, at))
 		}
+	case Typing:
+		if !w.lasting.contains(s.At) {
+			j.add("P6", s.User, s.Watcher, s.At, "is told to type in %s, and is not here; %s", s.Room, describe(w.perhaps, s.At))
+		}
 	case Joined, Member:
-		if !w.perhapsIn[s.Room].later(j.slack.Late).contains(at) {
+		if !w.lastingIn[s.Room].contains(at) {
 			j.add("P6", s.User, s.Watcher, s.At, "is told in %s (%s, as of %.3f s) without a cause; %s", s.Room, s.What, at.Seconds(), describe(w.perhapsIn[s.Room], at))
 		}
 	case Left:
@@ -137,8 +185,8 @@ func (j *judge) sighting(s Sighting) {
 // clocks is by how much the store's clock and ours may differ between two samples: times on the wire are whole ms, rounded down.
 const clocks = 2 * time.Millisecond
 
-func (j *judge) offline(w *whereabouts, s Sighting, at At) {
-	meant := slices.ContainsFunc(w.intents, func(x span) bool { return x.from < at && at < x.to })
+func (j *Judge) offline(w *whereabouts, s Sighting, at At) {
+	_, meant := w.meant(at)
 	switch {
 	case w.surely.covers(at-clocks, at+clocks):
 		property := "P3"
@@ -173,90 +221,123 @@ func describe(all spans, at At) string {
 // topic is what a watcher was told of: somebody, a room, or somebody in a room.
 type topic struct{ watcher, of string }
 
-// order holds what each watcher saw, one after the other, against P4, against "once", and against comings that follow no going.
-func (j *judge) order() {
-	last := map[topic]Sighting{}
-	told := map[topic]Sighting{} // of a user, the last
-	inRoom := map[topic]Sighting{}
-	for _, s := range j.h.Sightings {
-		if s.Room != "" {
-			room := topic{s.Watcher, "room " + s.Room}
-			if before, ok := last[room]; ok && s.Rev < before.Rev {
-				j.add("P4", s.Room, s.Watcher, s.At, "has the rev %d after %d", s.Rev, before.Rev)
-			}
-			last[room] = s
-			j.again(inRoom, topic{s.Watcher, s.Room + "\x00" + s.User}, s)
-			continue
-		}
-		if j.of(s.User).hidden >= 0 {
-			continue
-		}
-		k := topic{s.Watcher, s.User}
-		if s.What == Shown { // as of whenever he last changed, or was read: what comes next may say the same as it, or as before
-			delete(told, k)
-			continue
-		}
-		before, ok := last[k]
-		if ok && (s.Rev < before.Rev || s.Rev == before.Rev && s.What == Event && s.Conn == before.Conn) {
-			j.add("P4", s.User, s.Watcher, s.At, "has the rev %d (%s) after %d (%s)", s.Rev, s.What, before.Rev, before.What)
-		}
-		if then, heard := told[k]; heard && s.What == Event && then.Conn == s.Conn && then.Look == s.Look {
-			property := "P6"
-			if s.Status == "offline" {
-				property = "P2"
-			}
-			j.add(property, s.User, s.Watcher, s.At, "is told again as he was: %s", s.Look)
-		}
-		last[k], told[k] = s, s
+// order holds what a watcher saw against what it saw before: P4, "once", and comings that follow no going.
+func (j *Judge) order(s Sighting) {
+	if s.What == Typing {
+		return // it has no rev, and a list of all who type may come again
 	}
+	if s.Room != "" {
+		room := topic{s.Watcher, "room " + s.Room}
+		if before, ok := j.last[room]; ok && s.Rev < before.Rev {
+			j.add("P4", s.Room, s.Watcher, s.At, "has the rev %d after %d", s.Rev, before.Rev)
+		}
+		j.last[room] = s
+		j.again(topic{s.Watcher, s.Room + "\x00" + s.User}, s)
+		return
+	}
+	if j.of(s.User).hidden >= 0 {
+		return
+	}
+	k := topic{s.Watcher, s.User}
+	if s.What == Shown { // as of whenever he last changed, or was read: what comes next may say the same as it, or as before
+		delete(j.told, k)
+		return
+	}
+	before, ok := j.last[k]
+	if ok && (s.Rev < before.Rev || s.Rev == before.Rev && s.What == Event && s.Conn == before.Conn) {
+		j.add("P4", s.User, s.Watcher, s.At, "has the rev %d (%s) after %d (%s)", s.Rev, s.What, before.Rev, before.What)
+	}
+	if then, heard := j.told[k]; heard && s.What == Event && then.Conn == s.Conn && then.Look == s.Look {
+		property := "P6"
+		if s.Status == "offline" {
+			property = "P2"
+		}
+		j.add(property, s.User, s.Watcher, s.At, "is told again as he was: %s", s.Look)
+	}
+	j.last[k], j.told[k] = s, s
 }
 
 // again finds somebody told to have joined who was seen there and cannot have gone since.
-func (j *judge) again(inRoom map[topic]Sighting, k topic, s Sighting) {
-	before, in := inRoom[k]
+func (j *Judge) again(k topic, s Sighting) {
+	before, in := j.inRoom[k]
 	switch s.What {
 	case Left:
-		delete(inRoom, k)
+		delete(j.inRoom, k)
 		return
 	case Joined:
 		if in && before.Conn == s.Conn && j.of(s.User).surelyIn[s.Room].covers(before.At, j.h.at(s.Rev)+clocks) {
 			j.add("P6", s.User, s.Watcher, s.At, "has joined %s again, and had not gone", s.Room)
 		}
 	}
-	inRoom[k] = s
+	j.inRoom[k] = s
 }
 
-// silence looks, for each end of each user, whether all who watched were told. How late is a figure where the deadline is sure.
-func (j *judge) silence() {
-	type stream struct {
-		topic
-		conn int
-	}
+// stream is what one stream of a watcher tells of one user.
+type stream struct {
+	topic
+	conn int
+}
+
+// silence looks, for each end of each user that was to be told by a moment, whether all who watched were. How late is a figure where the deadline is sure.
+func (j *Judge) silence(now []Sighting, until At) {
 	told := map[stream][]Sighting{}
-	for _, s := range j.h.Sightings {
+	for _, s := range now {
 		if s.Room == "" {
 			k := stream{topic{s.Watcher, s.User}, s.Conn}
+			if before, ok := j.shown[k]; ok && len(told[k]) == 0 {
+				told[k] = append(told[k], before)
+			}
 			told[k] = append(told[k], s)
 		}
 	}
+	blind := j.blindness()
+	to := max(j.ended, until-j.slack.Late)
 	for _, s := range j.h.Streams {
+		if s.To != 0 && s.To < j.ended {
+			continue // what was due on it has been looked at
+		}
 		for _, user := range j.h.Watches[s.Watcher].Users {
-			if w := j.of(user); w.hidden < 0 {
-				j.ends(w, user, s, told[stream{topic{s.Watcher, user}, s.Conn}])
+			w := j.of(user)
+			if w.hidden >= 0 {
+				continue
 			}
+			k := stream{topic{s.Watcher, user}, s.Conn}
+			heard := told[k]
+			if before, ok := j.shown[k]; ok && len(heard) == 0 {
+				heard = []Sighting{before}
+			}
+			j.ends(w, user, s, heard, blind[watcherConn{s.Watcher, s.Conn}], to)
+		}
+	}
+	j.ended = to
+	for k, list := range told {
+		j.shown[k] = list[len(list)-1]
+	}
+	over := map[watcherConn]bool{}
+	for _, s := range j.h.Streams {
+		over[watcherConn{s.Watcher, s.Conn}] = s.To != 0 && s.To < j.ended
+	}
+	for k := range j.shown {
+		if over[watcherConn{k.watcher, k.conn}] {
+			delete(j.shown, k)
 		}
 	}
 }
 
-func (j *judge) ends(w *whereabouts, user string, stream Stream, told []Sighting) {
-	closed := cmp.Or(stream.To, j.h.Ended)
-	for n, s := range w.perhaps {
+// ends looks at the ends of one user after those that were looked at before, up to a moment.
+func (j *Judge) ends(w *whereabouts, user string, on Stream, told []Sighting, blind []Notice, to At) {
+	closed := cmp.Or(on.To, j.h.Ended)
+	first, _ := slices.BinarySearchFunc(w.perhaps, j.ended, func(s span, at At) int { return cmp.Compare(s.to, at+1) })
+	for n, s := range w.perhaps[first:] {
+		if s.to > to {
+			return
+		}
 		next := j.h.Ended
-		if n+1 < len(w.perhaps) {
-			next = w.perhaps[n+1].from
+		if first+n+1 < len(w.perhaps) {
+			next = w.perhaps[first+n+1].from
 		}
 		due := s.to + j.slack.Late
-		if stream.From > s.from && stream.From > s.to || due > min(closed, next) || j.blind(stream, s.to, due) {
+		if on.From > s.from && on.From > s.to || due > min(closed, next) || degraded(blind, s.to, due) {
 			continue
 		}
 		i, _ := slices.BinarySearchFunc(told, due, func(x Sighting, due At) int { return cmp.Compare(x.At, due+1) })
@@ -264,7 +345,7 @@ func (j *judge) ends(w *whereabouts, user string, stream Stream, told []Sighting
 			continue // resumed: it has heard nothing of him here, and what it knew is on another stream
 		}
 		if told[i].Status != "offline" {
-			j.add("P2", user, stream.Watcher, due, "was silent from %.3f s, and is still shown %s", s.to.Seconds(), told[i].Status)
+			j.add("P2", user, on.Watcher, due, "was silent from %.3f s, and is still shown %s", s.to.Seconds(), told[i].Status)
 			continue
 		}
 		if told[i].What == Event && w.lapses[s.to] && told[i].At > s.to-j.h.TTL {
@@ -273,26 +354,36 @@ func (j *judge) ends(w *whereabouts, user string, stream Stream, told []Sighting
 	}
 }
 
-// blind says whether a stream was told meanwhile that it shows the last known state.
-func (j *judge) blind(stream Stream, from, to At) bool {
-	degraded := false
-	for _, n := range j.h.Notices {
-		if n.Watcher != stream.Watcher || n.Conn != stream.Conn || n.At > to {
-			continue
-		}
-		switch n.What {
-		case "degraded":
-			degraded = true
-		case "recovered":
-			degraded = n.At > from
-		}
-	}
-	return degraded
+type watcherConn struct {
+	watcher string
+	conn    int
 }
 
-func (j *judge) count() {
+// blindness is when streams were told that they show the last known state, and that it is over.
+func (j *Judge) blindness() map[watcherConn][]Notice {
+	out := map[watcherConn][]Notice{}
+	for _, n := range j.h.Notices {
+		if n.What == "degraded" || n.What == "recovered" {
+			k := watcherConn{n.Watcher, n.Conn}
+			out[k] = append(out[k], n)
+		}
+	}
+	return out
+}
+
+// degraded says whether a stream was told meanwhile that it shows the last known state.
+func degraded(notices []Notice, from, to At) (is bool) {
+	for _, n := range notices {
+		if n.At <= to {
+			is = n.What == "degraded" || n.At > from
+		}
+	}
+	return is
+}
+
+func (j *Judge) count() {
 	f := &j.Figures
-	f.Seconds, f.Users, f.Watchers, f.Sightings = j.h.Ended.Seconds(), len(j.who), len(j.h.Watches), len(j.h.Sightings)
+	f.Seconds, f.Users, f.Watchers, f.Sightings = j.h.Ended.Seconds(), len(j.who), len(j.h.Watches), j.sightings
 	var took, away []time.Duration
 	for _, d := range j.h.Deeds {
 		if d.Kind == Beat {

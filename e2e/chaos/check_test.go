@@ -199,6 +199,8 @@ func TestEachPlantedFaultIsFound(t *testing.T) {
 		{"a hidden user is shown in a room", "P7", func(x *tale) { x.sees("w", "hugo", 15*sec, "online").What = Shown }},
 		{"a room shows a steady user offline", "P1", func(x *tale) { x.sees("w", "ada", 15*sec, "offline").What = Shown }},
 		{"a hidden user moves something", "P7", func(x *tale) { x.sees("w", "hugo", 15*sec, "offline") }},
+		{"a hidden user types", "P7", func(x *tale) { x.moves("w", "hugo", 15*sec, Typing) }},
+		{"somebody types who has gone", "P6", func(x *tale) { x.moves("w", "ben", 20*sec, Typing) }},
 		{"a hidden user is in a room", "P7", func(x *tale) { x.moves("w", "hugo", 15*sec, Member) }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -268,4 +270,58 @@ func TestWhatIsUncertainIsNotFaulted(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is judged piece by piece comes to the same, wherever it is cut.
+func TestPiecesAreJudgedAsTheWhole(t *testing.T) {
+	for name, plant := range map[string]func(x *tale){
+		"fair":       func(*tale) {},
+		"told again": func(x *tale) { x.sees("w", "ben", 16*sec, "offline") },
+		"never told": func(x *tale) {
+			x.h.Sightings = slices.DeleteFunc(x.h.Sightings, func(s Sighting) bool { return s.User == "ben" && s.Status == "offline" })
+		},
+		"a rev back":   func(x *tale) { x.sees("w", "ada", 3*sec, "busy").Rev = sec.Microseconds() },
+		"joined again": func(x *tale) { x.moves("w", "ada", 15*sec, Joined) },
+		"early":        func(x *tale) { x.sees("w", "dan", 5500*time.Millisecond, "offline") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := fair()
+			plant(x)
+			want := verdict(x) // which puts what was seen in order
+			for cut := sec / 2; cut < 59*sec; cut += sec / 2 {
+				if slices.ContainsFunc(x.h.Outages, func(o Outage) bool { return o.From <= cut+sec && cut <= o.To }) {
+					continue
+				}
+				j, slack := NewJudge(), Slack{Late: 2 * sec, Effect: 2 * sec, Told: true}
+				piece, rest := x.h, x.h
+				piece.Sightings, rest.Sightings = nil, nil
+				for _, s := range x.h.Sightings {
+					if s.At <= cut+sec {
+						piece.Sightings = append(piece.Sightings, s)
+					} else {
+						rest.Sightings = append(rest.Sightings, s)
+					}
+				}
+				piece.Deeds = slices.DeleteFunc(slices.Clone(x.h.Deeds), func(d Deed) bool { return d.Sent > cut+sec })
+				piece.Outages = slices.DeleteFunc(slices.Clone(x.h.Outages), func(o Outage) bool { return o.From > cut })
+				piece.Ended = cut + sec
+				j.Take(&piece, slack, cut)
+				got := j.Finish(&rest, slack)
+				if !sameViolations(got, want) || got.Figures != want.Figures {
+					t.Fatalf("cut at %v: %v %+v, as a whole %v %+v", cut, got.Violations, got.Figures, want.Violations, want.Figures)
+				}
+			}
+		})
+	}
+}
+
+func sameViolations(a, b Verdict) bool {
+	lines := func(v Verdict) (out []string) {
+		for _, x := range v.Violations {
+			out = append(out, x.Property+x.User+x.Watcher+x.At.String())
+		}
+		slices.Sort(out)
+		return out
+	}
+	return slices.Equal(lines(a), lines(b))
 }

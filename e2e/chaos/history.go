@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -59,6 +60,7 @@ const (
 	Member   = "member" // in a list of all members
 	Joined   = "joined"
 	Left     = "left"
+	Typing   = "typing"
 )
 
 // Sighting is what one watcher was told of one user.
@@ -70,7 +72,7 @@ type Sighting struct {
 	User    string
 	Status  string // of Event, Snapshot and Shown
 	Rev     int64  // the room's, where there is one
-	Room    string // of Member, Joined, Left
+	Room    string // of Member, Joined, Left, Typing
 	Look    string // all that is shown, times of the view apart
 }
 
@@ -184,6 +186,18 @@ func (r *recorder) read() History {
 	h.Samples, h.Deeds, h.Intents = slices.Clone(h.Samples), slices.Clone(h.Deeds), slices.Clone(h.Intents)
 	h.Sightings, h.Streams, h.Notices = slices.Clone(h.Sightings), slices.Clone(h.Streams), slices.Clone(h.Notices)
 	h.Outages, h.Disagreements = slices.Clone(h.Outages), slices.Clone(h.Disagreements)
+	h.Ended = r.now()
+	return h
+}
+
+// piece returns what was recorded so far, and lets go of what was seen. Whatever is appended to alone need not be copied.
+func (r *recorder) piece() History {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	h := r.h
+	r.h.Sightings = nil
+	h.Watches = maps.Clone(h.Watches)
+	h.Intents, h.Streams, h.Outages = slices.Clone(h.Intents), slices.Clone(h.Streams), slices.Clone(h.Outages)
 	h.Ended = r.now()
 	return h
 }

@@ -27,6 +27,8 @@ type Options struct {
 	Users      int
 	Watchers   int
 	Rooms      int
+	Watched    int  // users of each watcher; 12 to 24 where not given
+	Restless   bool // users change something with most beats, and type
 	Steady     bool // nobody but steady and hidden users
 	Late       bool // beats come late, twice and in disorder from all who are not steady
 	Whole      bool // every beat asks for the record
@@ -102,6 +104,14 @@ func (p *Play) Stop() History {
 	p.running.Wait()
 	p.client.CloseIdleConnections()
 	return p.read()
+}
+
+// Weigh has what was seen so far judged, and forgets it: a long play is more than memory holds. No outage may be under way. It returns what was taken,
+// which is of use where it breaks something.
+func (p *Play) Weigh(j *Judge, slack Slack) History {
+	h := p.piece()
+	j.Take(&h, slack, h.Ended-p.opts.TTL/2-time.Second-2*h.Stall) // a request is given up before half a TTL has passed
+	return h
 }
 
 // Now is the moment on the play's clock.
@@ -326,7 +336,11 @@ func (u *player) whim() {
 	if u.isCalm() {
 		return
 	}
-	switch u.dice.IntN(8) {
+	sides := 8
+	if u.play.opts.Restless {
+		sides = 5
+	}
+	switch u.dice.IntN(sides) {
 	case 0:
 		u.state = []string{"online", "busy", "away", "dnd"}[u.dice.IntN(4)]
 	case 1:
@@ -338,6 +352,11 @@ func (u *player) whim() {
 		u.ask(Deed{Kind: Other}, "PUT", "/v1/presence/status", fmt.Sprintf(`{"status":%q,"expiresInMs":0}`, []string{"away", "busy", "dnd"}[u.dice.IntN(3)]), false)
 	case 3:
 		u.ask(Deed{Kind: Other}, "DELETE", "/v1/presence/status", "", false)
+	case 4:
+		if u.play.opts.Restless && len(u.rooms) > 0 {
+			body := fmt.Sprintf(`{"sessionId":%q,"ttlMs":1000}`, u.session)
+			u.ask(Deed{Kind: Other}, "PUT", "/v1/rooms/"+url.PathEscape(u.rooms[0])+"/typing", body, false)
+		}
 	}
 }
 

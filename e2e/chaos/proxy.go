@@ -14,7 +14,6 @@ import (
 type Proxy struct {
 	Addr string
 
-	target  string
 	l       net.Listener
 	done    sync.WaitGroup
 	latency atomic.Int64 // ns, each way
@@ -27,9 +26,10 @@ type Proxy struct {
 	Lost, Idle atomic.Int64
 
 	mu          sync.Mutex // guards what follows
-	cut         bool       // nothing passes
-	cutBus      bool       // nothing passes to connections that have subscribed
-	cutCommands bool       // nothing passes to connections that have not
+	target      string
+	cut         bool // nothing passes
+	cutBus      bool // nothing passes to connections that have subscribed
+	cutCommands bool // nothing passes to connections that have not
 	healed      chan struct{}
 	conns       map[net.Conn]bool
 	closed      bool
@@ -57,6 +57,13 @@ func (p *Proxy) Close() {
 	p.l.Close()
 	p.Cut(false, false)
 	p.done.Wait()
+}
+
+// Lead leads connections that are made from now on elsewhere, as an address does that has moved. Those that there are go on.
+func (p *Proxy) Lead(target string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = target
 }
 
 // Latency delays all that passes from now on, each way.
@@ -115,7 +122,10 @@ type link struct {
 
 func (p *Proxy) serve(client net.Conn) {
 	defer client.Close()
-	server, err := net.DialTimeout("tcp", p.target, dialLimit)
+	p.mu.Lock()
+	target := p.target
+	p.mu.Unlock()
+	server, err := net.DialTimeout("tcp", target, dialLimit)
 	if err != nil {
 		return
 	}

@@ -14,7 +14,8 @@ type spans []span
 
 // covers says whether all of a time, to the last moment, is within one span.
 func (s spans) covers(from, to At) bool {
-	return slices.ContainsFunc(s, func(x span) bool { return x.from <= from && to < x.to })
+	i, _ := slices.BinarySearchFunc(s, to, func(x span, to At) int { return cmp.Compare(x.to, to+1) }) // the first that ends later
+	return i < len(s) && s[i].from <= from
 }
 
 func (s spans) contains(at At) bool { return s.covers(at, at) }
@@ -61,6 +62,9 @@ type whereabouts struct {
 	lapses              map[At]bool      // those ends of perhaps that are deadlines of silence, of which nothing makes unsure
 	tries               []At             // when he sent beats, whatever came of them
 	intents             spans
+
+	lasting   spans // perhaps, and for as long after it as may pass before its end is told
+	lastingIn map[string]spans
 }
 
 const forever = At(1 << 62)
@@ -72,7 +76,7 @@ func locate(h *History, slack Slack) map[string]*whereabouts {
 	for _, d := range h.Deeds {
 		w := out[d.User]
 		if w == nil {
-			w = &whereabouts{hidden: -1, surelyIn: map[string]spans{}, perhapsIn: map[string]spans{}, lapses: map[At]bool{}}
+			w = &whereabouts{hidden: -1, surelyIn: map[string]spans{}, perhapsIn: map[string]spans{}, lapses: map[At]bool{}, lastingIn: map[string]spans{}}
 			out[d.User], sessions[d.User] = w, map[string][]Deed{}
 		}
 		switch d.Kind {
@@ -104,6 +108,10 @@ func locate(h *History, slack Slack) map[string]*whereabouts {
 			}
 		}
 		slices.Sort(w.tries)
+		w.lasting = w.perhaps.later(slack.Late)
+		for room, s := range w.perhapsIn {
+			w.lastingIn[room] = s.later(slack.Late)
+		}
 	}
 	for _, i := range h.Intents {
 		if w := out[i.User]; w != nil {
@@ -285,17 +293,24 @@ func (w *whereabouts) perhapsBy(h *History, deeds []Deed, effect At) {
 	}
 }
 
+// meant is the time around a moment in which a user meant to be here.
+func (w *whereabouts) meant(at At) (span, bool) {
+	i, _ := slices.BinarySearchFunc(w.intents, at, func(x span, at At) int { return cmp.Compare(x.to, at+1) })
+	if i == len(w.intents) || w.intents[i].from >= at {
+		return span{}, false
+	}
+	return w.intents[i], true
+}
+
 // triedInTime says whether a user has tried to beat so often, up to a moment, that one TTL without an answer is not his fault.
 func (w *whereabouts) triedInTime(at, ttl At) bool {
-	i := slices.IndexFunc(w.intents, func(s span) bool { return s.from < at && at < s.to })
-	if i < 0 {
+	during, is := w.meant(at)
+	if !is {
 		return false
 	}
-	last := max(at-ttl, w.intents[i].from)
-	for _, t := range w.tries {
-		if t <= last {
-			continue
-		}
+	last := max(at-ttl, during.from)
+	i, _ := slices.BinarySearch(w.tries, last+1)
+	for _, t := range w.tries[i:] {
 		if t >= at {
 			break
 		}

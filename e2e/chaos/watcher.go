@@ -94,7 +94,11 @@ type crowd struct {
 
 func newWatcher(p *Play, name string, dice *rand.Rand) *watcher {
 	w := &watcher{play: p, name: name, token: p.opts.Token(name), dice: dice, retry: 3 * time.Second, people: map[string]seen{}, rooms: map[string]*crowd{}}
-	for _, n := range dice.Perm(len(p.users))[:min(len(p.users), 12+dice.IntN(13))] {
+	watched := p.opts.Watched
+	if watched == 0 {
+		watched = 12 + dice.IntN(13)
+	}
+	for _, n := range dice.Perm(len(p.users))[:min(len(p.users), watched)] {
 		w.watch.Users = append(w.watch.Users, p.users[n])
 	}
 	for range dice.IntN(3) {
@@ -219,7 +223,13 @@ func (w *watcher) hear(f Frame, at At) {
 		var e api.RoomEvent
 		w.parse(f, &e)
 		told = w.room(e, at)
-	case "ping", "typing", "":
+	case "typing":
+		var e api.TypingEvent
+		w.parse(f, &e)
+		for _, typist := range e.Typing {
+			told = append(told, Sighting{Watcher: w.name, Conn: w.conn, At: at, What: Typing, User: typist.UserID, Room: e.Room})
+		}
+	case "ping", "":
 	default:
 		w.play.write(func(h *History) {
 			h.Notices = append(h.Notices, Notice{Watcher: w.name, Conn: w.conn, At: at, What: f.Name, Text: f.Data})

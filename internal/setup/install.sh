@@ -4,7 +4,7 @@
 # and no network.
 #
 # Things: redis (tests run against real servers), cc (the race detector needs
-# a C compiler), curl (the README's lines are run as they stand), nginx and haproxy (their configurations in deploy/ are checked and tried),
+# a C compiler), curl (the README's lines are run as they stand), nginx, haproxy and caddy (their configurations in deploy/ are checked and tried),
 # chromium (the client's tests), jq (the commands of docs/), java and python (a client that is generated from the contract), make.
 set -euo pipefail
 
@@ -26,6 +26,7 @@ for thing; do
 	curl) need "curl ca-certificates" curl ;;
 	nginx) need nginx-light nginx /usr/sbin/nginx ;;
 	haproxy) need haproxy haproxy /usr/sbin/haproxy ;;
+	caddy) need caddy caddy ;;
 	chromium) need chromium chromium chromium-browser google-chrome ;;
 	jq) need jq jq ;;
 	java) need default-jre-headless java ;;
@@ -77,6 +78,7 @@ if command -v systemctl >/dev/null; then
 		case $package in
 		redis-server) "${as_root[@]}" systemctl disable redis-server.service ;;
 		haproxy) "${as_root[@]}" systemctl disable haproxy.service ;;
+		caddy) "${as_root[@]}" systemctl disable caddy.service ;;
 		nginx-light) "${as_root[@]}" systemctl disable nginx.service ;;
 		esac >/dev/null 2>&1 || true
 	done

@@ -45,13 +45,16 @@ func (s *Store) Beat(_ context.Context, b presence.Beat) (presence.Beaten, error
 			w.set(a)
 		}
 	}
+	came := 0
 	if b.Rooms != nil {
+		before := w.user.record.RoomsOf(b.Session)
 		if m, changed := w.user.record.SetRooms(b.Session, *b.Rooms, w.version); changed {
 			w.set(m)
+			came = m.Beyond(before)
 		}
 	}
 	w.commit(presence.ByBeat)
-	out := presence.Beaten{Steady: len(w.facts) == 0, Returned: returns}
+	out := presence.Beaten{Steady: len(w.facts) == 0, Returned: returns, Came: came}
 	if !b.Minimal {
 		out.Record = s.read(b.User)
 	}

@@ -117,6 +117,13 @@ func (s *Store) Heads(_ context.Context, lanes []int) ([]presence.Head, error) {
 	return slices.Repeat([]presence.Head{s.head}, len(lanes)), nil
 }
 
+// Moments implements presence.Store.
+func (s *Store) Moments(context.Context) ([]presence.Moment, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return []presence.Moment{{Head: s.head, AsOf: s.asOf()}}, nil
+}
+
 // Lookup implements presence.Store.
 func (s *Store) Lookup(_ context.Context, viewer string, users []string) ([]presence.Record, error) {
 	s.mu.Lock()

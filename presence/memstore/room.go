@@ -103,6 +103,20 @@ func (s *Store) LargestRooms(_ context.Context, n int) (all []presence.RoomSize,
 	return presence.Largest(all, n), nil
 }
 
+// Sample implements presence.Store.
+func (s *Store) Sample(_ context.Context, n int) (users []string, of int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.rooms[presence.Everywhere]
+	if r == nil {
+		return nil, 0, nil
+	}
+	for _, i := range presence.Spread(n, len(r.members)) {
+		users = append(users, r.members[i])
+	}
+	return users, len(r.members), nil
+}
+
 // bring brings the index of all rooms in line with a change. Nothing else changes it.
 func (w *write) bring() {
 	before, after := placesOf(w.before), placesOf(w.user.record)

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -163,8 +164,10 @@ func (s *Store) beat(ctx context.Context, b presence.Beat, says string, tried, e
 	case "lost":
 		return presence.Beaten{}, errSessionLost
 	}
+	what, rooms, _ := strings.Cut(what, "+")
+	came, _ := strconv.Atoi(rooms) // none, where nothing is said of rooms
 	what, returned := strings.CutSuffix(what, "!")
-	out := presence.Beaten{Old: what == "old", Steady: what == "steady", Returned: returned, Record: r}
+	out := presence.Beaten{Old: what == "old", Steady: what == "steady", Returned: returned, Came: came, Record: r}
 	if b.Seq != nil && !out.Old {
 		s.numbers.saw(b.User, b.Session, *b.Seq)
 	}

@@ -21,7 +21,17 @@ const (
 	stuckAfter = 2 * time.Millisecond
 )
 
-var errClosed = errors.New("the store is closed")
+const (
+	// hungAfter is how long nothing is answered when whoever waits is told so: of the calls within a minute's outage, fewer than one in a hundred then wait for more than
+	// 300 ms. A server that stands still for less, to fork or by a long command, costs nobody his answer.
+	hungAfter = 750 * time.Millisecond
+	hungCheck = 100 * time.Millisecond // how often that is looked at
+)
+
+var (
+	errClosed = errors.New("the store is closed")
+	errHung   = errors.New("nothing is answered")
+)
 
 // coalescer sends commands that are asked for at the same time in one pipeline. There is no delay for company to come, but that pipelines go one after
 // the other, as long as none takes long: under load each carries what has gathered meanwhile. Most of what a small pipeline costs Redis, and us, is
@@ -36,6 +46,11 @@ type coalescer struct {
 	turn   chan struct{} // whose pipeline is under way holds it
 	quit   chan struct{}
 	done   sync.WaitGroup
+	silent func() bool // whether beacons have not been answered for hungAfter either
+
+	waiting atomic.Int32 // pipelines that have no answer yet
+	heard   atomic.Int64 // when one was answered, or the first of those that wait was sent, in local µs
+	hang    atomic.Value // chan struct{}: closed while nothing is answered
 }
 
 // errand is what one caller wants done: a move, or commands, which stay together and in order, or both, the move first.
@@ -66,12 +81,50 @@ func (e *errand) finish(err error) {
 	e.done <- struct{}{}
 }
 
-func newCoalescer(client redis.UniversalClient, panics *presence.Panics, hears func(error), flushers int) *coalescer {
-	c := &coalescer{client: client, panics: panics, hears: hears, queue: make(chan *errand, queueMost), turn: make(chan struct{}, 1), quit: make(chan struct{})}
+func newCoalescer(client redis.UniversalClient, panics *presence.Panics, hears func(error), flushers int, silent func() bool) *coalescer {
+	c := &coalescer{client: client, panics: panics, hears: hears, queue: make(chan *errand, queueMost), turn: make(chan struct{}, 1), quit: make(chan struct{}), silent: silent}
+	c.hang.Store(make(chan struct{}))
 	for range flushers {
 		c.done.Go(c.flush)
 	}
+	c.done.Go(c.lookForHang)
 	return c
+}
+
+func (c *coalescer) hung() chan struct{} { return c.hang.Load().(chan struct{}) }
+
+// lookForHang lets everybody go who waits for a server that has answered nothing for a while, beacons included, and refuses others until one is answered.
+func (c *coalescer) lookForHang() {
+	tick := time.NewTicker(hungCheck)
+	defer tick.Stop()
+	for last := time.Now(); ; last = time.Now() {
+		select {
+		case <-c.quit:
+			return
+		case <-tick.C:
+		}
+		if time.Since(last) > 3*hungCheck {
+			continue // it was we who stood still: the answers may be here, and unread
+		}
+		if c.waiting.Load() > 0 && localMicros()-c.heard.Load() > hungAfter.Microseconds() && c.silent() {
+			select {
+			case <-c.hung():
+			default:
+				close(c.hung())
+			}
+		}
+	}
+}
+
+// answered notes that the server answers.
+func (c *coalescer) answered() {
+	c.heard.Store(localMicros())
+	hung := c.hung()
+	select {
+	case <-hung:
+		c.hang.CompareAndSwap(hung, make(chan struct{}))
+	default:
+	}
 }
 
 // do sends the commands and waits for their answers, which are in them unless do returns an error.
@@ -81,6 +134,8 @@ func (c *coalescer) do(ctx context.Context, commands ...command) error {
 	err, done := c.run(ctx, e, nil)
 	if done {
 		e.release()
+	} else {
+		e.gone.Store(true)
 	}
 	return err
 }
@@ -119,8 +174,16 @@ func (e *errand) release() {
 
 // run has an errand done. It reports false where nobody has waited for that.
 func (c *coalescer) run(ctx context.Context, e *errand, late <-chan time.Time) (err error, done bool) {
+	hung := c.hung()
+	select {
+	case <-hung:
+		return errHung, false
+	default:
+	}
 	select {
 	case c.queue <- e:
+	case <-hung:
+		return errHung, false
 	case <-late:
 		return context.DeadlineExceeded, false
 	case <-ctx.Done():
@@ -133,6 +196,8 @@ func (c *coalescer) run(ctx context.Context, e *errand, late <-chan time.Time) (
 		return e.err, true
 	case <-late:
 		return context.DeadlineExceeded, false
+	case <-hung: // what was sent may yet be done, as where there was no time left
+		return errHung, false
 	case <-ctx.Done():
 		return context.Cause(ctx), false
 	case <-c.quit:
@@ -247,8 +312,7 @@ func (f *flusher) exec(batch []*errand) {
 			_ = p.Process(ctx, cmd)
 		}
 	}
-	_, err := p.Exec(ctx) // each command has its own
-	f.hears(err)
+	f.ask(ctx, p)
 	for _, moves := range f.processions {
 		moves.settle()
 	}
@@ -264,11 +328,24 @@ func (f *flusher) resolve() {
 			_ = p.Process(ctx, moves.question(ctx))
 		}
 	}
-	_, _ = p.Exec(ctx) // each command has its own error
+	f.ask(ctx, p)
 	for _, moves := range f.processions {
 		if moves.doubt {
 			moves.look()
 		}
+	}
+}
+
+// ask sends a pipeline and waits for its answers. Each command has its own error.
+func (f *flusher) ask(ctx context.Context, p redis.Pipeliner) {
+	if f.waiting.Add(1) == 1 {
+		f.heard.Store(localMicros())
+	}
+	defer f.waiting.Add(-1)
+	_, err := p.Exec(ctx)
+	f.hears(err)
+	if isReply(err) {
+		f.answered()
 	}
 }
 

@@ -23,8 +23,10 @@ func batchOf(ctx context.Context, moves ...move) []*errand {
 	return batch
 }
 
-func idleFlusher(s *Store) *flusher {
-	return newFlusher(newCoalescer(s.client, s.opts.Panics, s.hears, 0))
+func idleFlusher(t *testing.T, s *Store) *flusher {
+	c := newCoalescer(s.client, s.opts.Panics, s.hears, 0, func() bool { return false })
+	t.Cleanup(c.close)
+	return newFlusher(c)
 }
 
 func TestMovesThatWaitTogetherAreOneCommand(t *testing.T) {
@@ -65,7 +67,7 @@ func TestMovesThatWaitTogetherAreOneCommand(t *testing.T) {
 				}
 			}
 			batch := batchOf(t.Context(), tc.batch...)
-			made := calls(t, server, func() { idleFlusher(s).send(slices.Clone(batch)) })
+			made := calls(t, server, func() { idleFlusher(t, s).send(slices.Clone(batch)) })
 			for n, e := range batch {
 				if e.move.moved != tc.moved[n] || e.err != nil || e.move.err != nil {
 					t.Errorf("move %d: moved %t, %v, %v; want %t", n, e.move.moved, e.err, e.move.err, tc.moved[n])
@@ -109,7 +111,7 @@ func TestMovesTogetherDoWhatTheyDoAlone(t *testing.T) {
 			}
 			moves = append(moves, m)
 		}
-		f := idleFlusher(s)
+		f := idleFlusher(t, s)
 		batch := batchOf(t.Context(), moves...)
 		f.send(batch)
 		for _, p := range f.processions { // as the commands went

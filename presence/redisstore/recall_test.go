@@ -773,6 +773,46 @@ func TestADeletedUserIsBackWithOneBeat(t *testing.T) {
 	}
 }
 
+// A session that is offered back long after the epoch began is spared by itself: it may be silent for a whole TTL from then. Each such offer used to hold the whole lane for a
+// TTL more, so that nobody lapsed while keys went on to be evicted.
+func TestALateOfferSparesItsSessionAlone(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	i := begin(t, server.URL(), Options{Partitions: 1})
+	i.tape.ready(t, i.Store, false) // a whole hold after the epoch began
+	held := func() string { return server.Client(t).HGet(t.Context(), i.partitions[0].meta, "held").Val() }
+	before := held()
+	i.beat(testBeat("ada", "session-1"))
+	i.knows("ada")
+	session := func() presence.Session {
+		t.Helper()
+		r, err := i.Sessions(t.Context(), "ada")
+		if err != nil || len(r.Sessions) != 1 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		return r.Sessions[0]
+	}
+	heard := session().LastBeat
+	soon(t, "half of the TTL to pass", func() bool { return time.Since(heard) > testTTL/2 })
+	facts, settings := i.keys("ada")
+	i.must(server.Client(t).Del(t.Context(), facts, settings).Err())
+	offered := time.Now()
+	i.must(i.recall(t.Context(), "ada"))
+	if after := held(); after != before {
+		t.Errorf("the lane is held until %s, and was until %s", after, before)
+	}
+	if got := session(); got.Deadline.Before(offered.Add(testTTL-100*time.Millisecond)) || got.LastBeat.Sub(heard).Abs() > 100*time.Millisecond {
+		t.Errorf("%+v, want a deadline a TTL after %v, and the last beat at %v", got, offered, heard)
+	}
+	i.tape.waitFor(t, "ada lapse", 1)
+	if seen := i.record("ada").Seen.At; seen.Sub(heard).Abs() > 100*time.Millisecond {
+		t.Errorf("was seen last at %v, want %v", seen, heard)
+	}
+	if lived := time.Since(offered); lived < testTTL-100*time.Millisecond {
+		t.Errorf("lapsed %v after it was offered back", lived)
+	}
+}
+
 // again repeats the beat that live made.
 func (i *instance) again(user string, minimal bool) error {
 	b := long(user, "session-1")

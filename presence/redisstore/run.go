@@ -129,6 +129,7 @@ func (s *Store) beacon(ctx context.Context, lanes []int) {
 			if micros, failure = commands[i].Int64(); failure == nil {
 				s.clocks[l].observe(micros)
 				s.health[l].answered()
+				s.coalescer(l).answered()
 				continue
 			}
 		}

@@ -124,12 +124,17 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 // is as slow as the slowest node that it goes to.
 func (s *Store) startCoalescers() {
 	if !s.target.cluster {
-		s.coalescers = []*coalescer{newCoalescer(s.client, s.opts.Panics, s.hears, flushersShared)}
+		s.coalescers = []*coalescer{newCoalescer(s.client, s.opts.Panics, s.hears, flushersShared, s.silent(0))}
 		return
 	}
-	for range s.partitions {
-		s.coalescers = append(s.coalescers, newCoalescer(s.client, s.opts.Panics, s.hears, flushersEach))
+	for lane := range s.partitions {
+		s.coalescers = append(s.coalescers, newCoalescer(s.client, s.opts.Panics, s.hears, flushersEach, s.silent(lane)))
 	}
+}
+
+// silent tells whether the lane's beacons, and with them those of all lanes of its server, have not been answered for a while.
+func (s *Store) silent(lane int) func() bool {
+	return func() bool { return s.health.failing(lane, hungAfter) }
 }
 
 const (
@@ -223,6 +228,70 @@ func (s *Store) Heads(ctx context.Context, lanes []int) ([]presence.Head, error)
 		}
 	}
 	return heads, nil
+}
+
+// Moments implements presence.Store. Where one server has all lanes, the time is asked once and first, as for a reading; on a cluster there is no asking
+// for it but by script.
+func (s *Store) Moments(ctx context.Context) ([]presence.Moment, error) {
+	if err := s.health.refuse("moments", s.all()...); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	if s.target.cluster {
+		return s.momentsByScript(ctx)
+	}
+	commands := make([]command, 1, 1+len(s.partitions))
+	commands[0] = newCommand(ctx, s.partitions[0].time...)
+	for i := range s.partitions {
+		commands = append(commands, newCommand(ctx, "hmget", s.partitions[i].meta, "epoch", "seq", "ver"))
+	}
+	if err := s.send(ctx, commands); err != nil {
+		return nil, unavailable("moments", err)
+	}
+	moments := make([]presence.Moment, len(s.partitions))
+	now, err := commands[0].Result()
+	if err != nil {
+		return nil, unavailable("moments", err)
+	}
+	for i, c := range commands[1:] {
+		reply, err := c.Result()
+		if err != nil {
+			return nil, unavailable("moments", err)
+		}
+		a := newAnswer(reply)
+		m := moment{micros: micros(now), head: a.head()}
+		if m.at(a.maybe()); a.err != nil {
+			return nil, unavailable("moments", a.err)
+		}
+		moments[i] = presence.Moment{Head: m.head, AsOf: m.asOf}
+	}
+	return moments, nil
+}
+
+func (s *Store) momentsByScript(ctx context.Context) ([]presence.Moment, error) {
+	calls := make([]call, len(s.partitions))
+	for lane := range calls {
+		calls[lane] = s.lookup(lane, nil, nil)
+	}
+	commands, err := s.runAll(ctx, calls)
+	if err != nil {
+		return nil, unavailable("moments", err)
+	}
+	moments := make([]presence.Moment, len(s.partitions))
+	for i, c := range commands {
+		reply, err := c.Result()
+		if err != nil {
+			return nil, unavailable("moments", err)
+		}
+		a := newAnswer(reply)
+		m := a.moment()
+		if a.err != nil {
+			return nil, unavailable("moments", a.err)
+		}
+		moments[i] = presence.Moment{Head: m.head, AsOf: m.asOf}
+	}
+	return moments, nil
 }
 
 // call is a run of a script on a lane: keys and args follow those that every script has.

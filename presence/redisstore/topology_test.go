@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,9 @@ func TestOneURLReachesEveryKindOfRedis(t *testing.T) {
 			x, err := i.Room(t.Context(), presence.RoomQuery{Room: "lobby", Limit: 30, Since: 1, Typing: true})
 			if rooms, e := i.RoomCount(t.Context()); err != nil || x.Users != 40 || len(x.Members) != 30 || e != nil || rooms != 1 {
 				t.Errorf("%+v, %v; %d rooms, %v", x, err, rooms, e)
+			}
+			if some, of, err := i.Sample(t.Context(), 7); err != nil || of != 40 || len(slices.Compact(slices.Sorted(slices.Values(some)))) != 7 {
+				t.Errorf("a sample: %q of %d, %v", some, of, err)
 			}
 			if err := i.Leave(t.Context(), users[0], "session-1", 200*time.Millisecond); err != nil {
 				t.Fatal(err)

@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -167,6 +168,27 @@ var roomStories = []story{
 		a.wantIn("ada", "bob")
 		a.wantRoomCount(0)
 		a.wantHeard(presence.ByBeat, presence.ByBeat, presence.ByBeat)
+	}},
+	// By this a server holds users to a rate of rooms.
+	{"ABeatTellsIntoHowManyRoomsItsSessionHasCome", func(a *actor) {
+		wants := func(b presence.Beat, came int) {
+			a.t.Helper()
+			for _, b.Minimal = range []bool{true, false} { // the second brings nothing new
+				if out := a.beat(b); out.Came != came {
+					a.t.Fatalf("Beat(%s, %v) brings her into %d rooms, want %d", b.Session, b.Rooms, out.Came, came)
+				}
+				came = 0
+			}
+		}
+		wants(beatOf("ada", "session-1"), 0)
+		wants(beatIn("ada", "session-1", "hall", "lobby"), 2)
+		wants(beatIn("ada", "session-1", "attic", "hall", "lobby"), 1)
+		wants(beatIn("ada", "session-1", "den", "hall"), 1)
+		wants(beatIn("ada", "session-1", "hall"), 0)
+		wants(beatIn("ada", "session-2", "hall", "lobby"), 2) // a new session, of a user who is in one of them
+		a.leave("ada", "session-2")
+		wants(beatIn("ada", "session-2", "hall", "porch", "lobby"), 1) // and returns
+		wants(beatIn("ada", "session-1"), 0)
 	}},
 	{"ABeatWithoutRoomsKeepsThem", func(a *actor) {
 		a.beat(beatOf("ada", "session-1"))
@@ -414,6 +436,37 @@ var roomStories = []story{
 		a.goFrom("bob", "", "hall")
 		a.goFrom("ada", "", "hall")
 		largest(5, presence.RoomSize{Room: "lobby", Users: 3}, presence.RoomSize{Room: "u=|%\u2028", Users: 1})
+	}},
+	{"ASampleIsOfThoseWhomEverybodyMaySee", func(a *actor) {
+		sample := func(n, of int) []string {
+			a.t.Helper()
+			users, got, err := a.fx.Store.Sample(a.t.Context(), n)
+			if err != nil || got != of || len(users) != min(n, of) {
+				a.t.Fatalf("a sample of %d: %q of %d, %v, want them of %d", n, users, got, err, of)
+			}
+			slices.Sort(users)
+			return users
+		}
+		sample(5, 0)
+		all := []string{"ada", "bob|=%", "cyd", "zoe\u2028"}
+		for _, user := range all {
+			a.beat(beatIn(user, "session-1", "hall", "lobby", "attic"))
+			a.beat(beatOf(user, "session-2"))
+		}
+		a.beat(beatOf("eve", "session-1"))
+		a.choose("eve", presence.Invisible, 0)
+		if got := sample(9, 4); !slices.Equal(got, all) {
+			a.t.Fatalf("everybody: %q", got)
+		}
+		seen := map[string]bool{}
+		for range 200 {
+			for _, user := range slices.Compact(sample(2, 4)) {
+				seen[user] = true
+			}
+		}
+		if got := slices.Sorted(maps.Keys(seen)); !slices.Equal(got, all) {
+			a.t.Fatalf("200 samples of two have %q, and never others", got)
+		}
 	}},
 	{"OneRoomTooManyIsRefused", func(a *actor) {
 		names := make([]string, presence.RoomsASession)

@@ -128,7 +128,7 @@ func follow(t *testing.T, h http.Handler, at, link string) string {
 	return "that page has no such heading"
 }
 
-// On GitHub the same links work: they are relative, and name files and headings that there are. The pages outside of docs/ are looked at here, too.
+// On GitHub the same links work: they are relative, and name files and headings that there are. All pages of the repository are looked at here, too.
 func TestEveryLinkWorksOnGitHub(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^()\s]+)\)`)
 	fences := regexp.MustCompile("(?s)\n```.*?\n```|`[^`\n]+`")
@@ -169,16 +169,20 @@ func TestEveryLinkWorksOnGitHub(t *testing.T) {
 	}
 }
 
-func markdownFiles() ([]string, error) {
-	var names []string
-	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md", "client/README.md"} {
-		found, err := fs.Glob(repo, pattern)
-		if err != nil {
-			return nil, err
+// markdownFiles are all of the repository, but for what was downloaded or built.
+func markdownFiles() (names []string, err error) {
+	err = fs.WalkDir(repo, ".", func(name string, d fs.DirEntry, err error) error {
+		switch base := path.Base(name); {
+		case err != nil:
+			return err
+		case d.IsDir() && (base == "node_modules" || base == "dist" || base != "." && strings.HasPrefix(base, ".")):
+			return fs.SkipDir
+		case path.Ext(name) == ".md":
+			names = append(names, name)
 		}
-		names = append(names, found...)
-	}
-	return names, nil
+		return nil
+	})
+	return names, err
 }
 
 // Whoever writes a page finds it in the site, whether or not he knows of the order.
@@ -216,6 +220,19 @@ func TestEveryPageIsInTheNavigation(t *testing.T) {
 	}
 	if got := b.pages["first"].Summary; got != "One." {
 		t.Errorf("got summary %q", got)
+	}
+}
+
+// What stands beneath a page's name in the list of all pages says something of it.
+func TestEveryPageHasASummaryThatSaysSomething(t *testing.T) {
+	b, err := readBook(manual(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range b.order {
+		if words := strings.Fields(p.Summary); len(words) < 4 || strings.HasPrefix(p.Summary, "This page") {
+			t.Errorf("%s begins with %q, which tells nobody what is in it", p.File, p.Summary)
+		}
 	}
 }
 

@@ -24,11 +24,11 @@ func (rs results) ran(ids ...string) bool {
 	return true
 }
 
-// most is the greatest value of a figure over some faults.
+// most is the greatest value of a figure over some faults, where it can be of the runs that had the machine for themselves.
 func (rs results) most(name string, ids ...string) (most float64) {
 	for _, id := range ids {
 		if x := rs[id]; x != nil {
-			most = max(most, x.most[name])
+			most = max(most, x.timing().most[name])
 		}
 	}
 	return most
@@ -79,29 +79,43 @@ var goals = []struct {
 		away, n := rs.most("outageS", "A14"), rs["A14"].wronged
 		return fmt.Sprintf("%.2f s, of which %.2f s after there was a new master; %d", away, rs.most("afterPromotionS", "A14"), n), away <= 2.5 && n == 0
 	}, "to the first beat that is answered at every instance. Sentinel itself takes the rest, with random waits of its own; the gap of the bus alone was not measured"}, []string{"A14"}},
-	{goal{"R8", "lost messages: agreement with REST", "≤ 10 s", func(rs results) (string, bool) {
-		agreed := rs.most("convergeS", "A12", "A12b")
-		return fmt.Sprintf("%.1f s; up to %.0f lost in a run", agreed, rs.most("lost", "A12b")), agreed <= 10 && rs.sum(violations, "A12", "A12b") == 0
-	}, "one in ten, of which some are beacons; not 2,000 changes"}, []string{"A12", "A12b"}},
+	{goal{"R8", "lost messages: all is told", "≤ 2 s after a cut, ≤ 10 s else", func(rs results) (string, bool) {
+		cut, agreed := rs.most("caughtUpS", "A12c"), rs.most("convergeS", "A12", "A12b")
+		return fmt.Sprintf("%.1f s after a cut in which %.0f were lost; %.1f s with up to %.0f lost here and there", cut, rs.most("lost", "A12c"), agreed, rs.most("lost", "A12b")),
+			cut <= 2 && agreed <= 10 && rs.sum(violations, "A12", "A12b", "A12c") == 0
+	}, "a cut ends with the connection; of what is lost here and there, one in ten, some are beacons"}, []string{"A12", "A12b", "A12c"}},
 	{goal{"R9", "an end is told late by, and early", "≤ 1 s (p99), never", func(rs results) (string, bool) {
 		late, early := rs.most("lateP99", "A0", "A20", "A27", "A28"), rs.sum(violations, "A0", "A20", "A27", "A28")
 		return fmt.Sprintf("%.2f s, %d violations", late, early), late <= 1 && early == 0
 	}, "where the store was not away (A0, A20, A27, A28); the way of an explicit leave was not measured"}, []string{"A0", "A20", "A27", "A28"}},
-	{goal{"R10", "a change reaches a watcher elsewhere", "≤ 3 ms, ≤ 20 ms", nil, "of the load generator (bench/), which measures it by itself"}, nil},
+	{goal{"R10", "a change reaches a watcher at another instance", "≤ 3 ms, ≤ 20 ms (p99) at 1,000 a second", func(rs results) (string, bool) {
+		p50, p99, n := rs.most("seenP50", "A0b"), rs.most("seenP99", "A0b"), rs.most("changesPerS", "A0b")
+		return fmt.Sprintf("%.1f ms, %.1f ms at %.0f a second", 1000*p50, 1000*p99, n), p50 <= .003 && p99 <= .02 && n >= 900
+	}, "from sending the beat to reading the event, 400 streams of one user each, who changes less often than a stream is flushed; clients and servers share the cores"}, []string{"A0b"}},
 	{goal{"R11", "reconnect storm: all restored; false offlines; POST p99", "≤ 4 s, 0, ≤ 250 ms", func(rs results) (string, bool) {
 		x := rs["A21"]
 		restored, beats := x.most["restoredS"], x.most["beatP99"]
 		return fmt.Sprintf("%.1f s for %.0f streams, %d, %.0f ms", restored, x.most["streams"], x.wronged, 1000*beats), restored <= 4 && x.wronged == 0 && beats <= .25
 	}, "servers, Redis and all clients share the cores; beats whose instance is dead are asked of another one, which counts"}, []string{"A21"}},
 	{goal{"R12", "memory of an idle stream", "≤ 20 KB", nil, "of the load generator (bench/)"}, nil},
-	{goal{"R13", "zero-window readers: cut, growth of resident memory", "≤ 10 s, ≤ 32 MiB", func(rs results) (string, bool) {
-		cut, grown := rs.most("cutS", "A23"), rs.most("residentMiB", "A23")
-		return fmt.Sprintf("%.1f s, %.0f MiB for %.0f readers", cut, grown, rs.most("readers", "A23")), cut <= 10 && grown <= 32
-	}, "memory is that of the process with all streams open, ended ones included until they are collected; the kernel's was not measured"}, []string{"A23"}},
-	{goal{"R14", "Redis hangs: refusals p99, more goroutines", "≤ 300 ms, ≤ those in flight", func(rs results) (string, bool) {
-		refused, more := rs.most("refusedP99", "A8"), rs.most("goroutines", "A8")
-		return fmt.Sprintf("%.0f ms, %+.0f in three instances", 1000*refused, more), refused <= .3 && more <= 300
-	}, "for a TTL and a second, not 60 s; the first refusals take up to a second, and a balancer asks three instances. Keep-alives come every 15 s and were not counted"}, []string{"A8"}},
+	{goal{"R13", "zero-window readers: cut; growth of resident memory; the kernel's for each; p99 of others", "≤ 10 s, ≤ 32 MiB, ≤ 128 KiB, +≤ 10 %", func(rs results) (string, bool) {
+		cut, grown, kernel := rs.most("cutS", "A23"), rs.most("residentMiB", "A23"), rs.most("kernelKiB", "A23")
+		before, during := rs.most("othersBefore", "A23"), rs.most("othersDuring", "A23")
+		text := fmt.Sprintf("%.1f s, %.0f MiB at most and %.0f in the end for %.0f readers", cut, grown, rs.most("residentEndMiB", "A23"), rs.most("readers", "A23"))
+		if before > 0 {
+			text += fmt.Sprintf(", %.0f KiB, %.1f ms after %.1f ms", kernel, 1000*during, 1000*before)
+		}
+		return text, cut <= 10 && grown <= 32 && before > 0 && kernel <= 128 && during <= 1.1*before
+	}, "100 changes a second; memory is that of the process, most of it garbage of opening that the collector lets be (memory.go): a heap profile shows 11 KiB alive for each reader; the kernel's is that of both ends of each connection; p99 is of a few hundred beats, so that it is that of the slowest few"}, []string{"A23"}},
+	{goal{"R14", "Redis hangs: refusals p99; more goroutines; keep-alives missed", "≤ 300 ms, ≤ those in flight, 0", func(rs results) (string, bool) {
+		at, through, more := rs.most("refusedAtP99", "A8"), rs.most("refusedP99", "A8"), rs.most("goroutines", "A8")
+		if at == 0 {
+			return fmt.Sprintf("%.0f ms through the balancer, %+.0f in three instances, while Redis hung for some seconds", 1000*through, more), false
+		}
+		frozen, comments, silent := rs.most("frozenS", "A8"), rs.most("comments", "A8"), rs.most("silentS", "A8")
+		return fmt.Sprintf("%.0f ms at each instance (50 beats a second for %.0f s), %.0f ms through the balancer; %+.0f in three instances; %.0f comments, never %.1f s without", 1000*at, frozen, 1000*through, more, comments, silent),
+			at <= .3 && more <= 300 && silent < 16
+	}, "the first to come wait for 0.75 s, then all are told at once"}, []string{"A8"}},
 	{goal{"R15", "left over after stream cycles: goroutines, descriptors", "0, 0", func(rs results) (string, bool) {
 		g, d := rs.most("goroutines", "A25"), rs.most("descriptors", "A25")
 		return fmt.Sprintf("%+.0f, %+.0f after %.0f streams; %+.0f MiB resident", g, d, rs.most("cycles", "A25"), rs.most("residentMiB", "A25")), g <= 0 && d <= 0
@@ -113,8 +127,8 @@ var goals = []struct {
 	{goal{"R17", "violations in a soak of random faults", "0 in 30 min and 10⁷ sightings", func(rs results) (string, bool) {
 		x := rs["R17"]
 		return fmt.Sprintf("%d in %.1f min, %.0f faults and %d sightings", x.violations, x.most["minutes"], x.most["faults"], x.sightings),
-			x.violations == 0 && x.failed == 0 && x.most["minutes"] >= 29.5 && x.sightings >= 10_000_000
-	}, "the number of sightings is bounded by 18 watchers"}, []string{"R17"}},
+			x.violations == 0 && x.failed == 0 && !x.partial && x.most["minutes"] >= 29.5 && x.sightings >= 10_000_000
+	}, "one sighting is one user or typist told to one watcher; other stages stand beside it; while the store is away nothing changes, which is what bounds their number"}, []string{"R17"}},
 }
 
 // writeGoals writes what was promised beside what was seen. A fault of which a run failed meets nothing.

@@ -4,7 +4,7 @@
 --         device (empty: none), 1 where the beat names a device, number or empty, profile, fingerprint of the profile, instance,
 --         sessions that the user may have, 1 where the plain command was tried before, activity (empty: what it was), ttl of the activity ms,
 --         rooms (|room|room…, by name; -: those that it was in), 1 where the record is wanted, 1 where the session is believed to live
---   returns  {old, many, lost, steady or changed, the latter two followed by an exclamation mark where the session had left; µs; epoch; seq; version; closed; facts and settings where wanted}. Lost: there is no such session, though
+--   returns  {old, many, lost, steady or changed, the latter two followed by an exclamation mark where the session had left, and by + and their number where it has come into rooms; µs; epoch; seq; version; closed; facts and settings where wanted}. Lost: there is no such session, though
 --         it is believed to live, and nothing says that it has ended; nothing was done
 
 local u, settings = KEYS[5], KEYS[6]
@@ -34,6 +34,7 @@ end
 
 local shown, new_profile = true, true
 local come, go = {}, {} -- rooms that the session comes into and goes out of
+local came = 0 -- into how many, without presence.Everywhere
 if session then
   local m = member(session, id, user)
   redis.call('ZREM', session[LEFT_AT] == '' and BEATS or LEFT, m, '#' .. m)
@@ -107,7 +108,10 @@ if names ~= '-' then -- presence.Record.SetRooms
   for i = 2, #was, 2 do since[was[i]] = was[i + 1] end
   for i = 2, #is do
     still[is[i]] = true
-    if not since[is[i]] then come[#come + 1] = is[i] end
+    if not since[is[i]] then
+      come[#come + 1] = is[i]
+      came = came + 1
+    end
   end
   for i = 2, #was, 2 do
     if not still[was[i]] then go[#go + 1] = was[i] end
@@ -144,4 +148,4 @@ keep(u, KEPT)
 if version then
   publish({u}, version, 'beat', user, facts)
 end
-return answer((version and 'changed' or 'steady') .. (returned and '!' or ''), u, wanted)
+return answer((version and 'changed' or 'steady') .. (returned and '!' or '') .. (came > 0 and '+' .. came or ''), u, wanted)

@@ -82,6 +82,18 @@ local function sign_of(session, id)
   return (last_heard(session, id, user))
 end
 
+-- What is remembered of a deadline may be old, and while an epoch begins others may be missing too: so silence counts no more than one hold after the last offer of then.
+-- Later, where keys are evicted, say, or an instance was cut off for long, whoever is offered back is spared alone: his own deadline is a hold from now at least. Else
+-- each such offer would have all the partition's silence count for nothing. That the time until then is his TTL leaves when he was heard of last as it was.
+local function spare(offered, heard)
+  local begun = epoch and MS - math.floor(epoch / 1000)
+  if not begun or begun >= 0 and begun <= hold then
+    if (tonumber(redis.call('HGET', META, 'held')) or 0) < MS + hold then redis.call('HSET', META, 'held', int(MS + hold)) end
+  elseif heard and offered[LEFT_AT] == '' then
+    offered[TTL] = int(math.max(tonumber(offered[TTL]), MS + hold - heard))
+  end
+end
+
 local restored = {}
 local function recall_session(field, value, how)
   local id, offered, version = string.sub(field, 3), split(value), part(value, VERSION)
@@ -117,6 +129,7 @@ local function recall_session(field, value, how)
     redis.call('ZREM', LEFT, m)
   end
   offered[SEQ] = number and int(number) or ''
+  if not known then spare(offered, heard) end
   local m = member(offered, id, user)
   if offered[LEFT_AT] == '' then
     redis.call('ZADD', BEATS, int(((heard or MS) + tonumber(offered[TTL])) * GRAIN + tonumber(how[2])), m)
@@ -126,8 +139,6 @@ local function recall_session(field, value, how)
   end
   redis.call('HDEL', u, 't:' .. id)
   redis.call('HSET', u, field, pack(offered))
-  -- What is remembered of the deadline may be old, and others may be missing too. So silence counts no more than after a loss that begins an epoch.
-  if not known and (tonumber(redis.call('HGET', META, 'held')) or 0) < MS + hold then redis.call('HSET', META, 'held', int(MS + hold)) end
   restored[id] = true
   if shown then tell(u, field, pack(offered)) end
 end

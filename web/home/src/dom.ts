@@ -80,9 +80,9 @@ export function fill(select: HTMLSelectElement, choices: readonly (readonly [val
   if (choices.some(([value]) => value === chosen)) select.value = chosen
 }
 
-/** A moment by the clock on the wall; with the day where it is another. */
-export function clock(at: string | number | Date): string {
+/** A moment by the clock on the wall, as the reader writes it: to the minute, or to the second; with the day where it is another. */
+export function clock(at: string | number | Date, timeStyle: 'short' | 'medium' = 'short'): string {
   const date = new Date(at)
   const today = date.toDateString() === new Date().toDateString()
-  return date.toLocaleString([], { hour: 'numeric', minute: '2-digit', ...(!today && { weekday: 'short', day: 'numeric', month: 'short' }) })
+  return date.toLocaleString([], today ? { timeStyle } : { timeStyle, dateStyle: 'medium' })
 }

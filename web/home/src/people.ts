@@ -32,7 +32,7 @@ export function createPerson(userId: string, isMe: boolean) {
       element.dataset['stale'] = String(view?.stale ?? false)
       const gone = view && lastTime(view)
       say(status, view ? (gone ? seenText(view) : formatStatus(view.status)) : 'Not known')
-      status.title = gone ? new Date(gone).toLocaleString() : ''
+      status.title = gone ? clock(gone, 'medium') : ''
       custom.hidden = !view?.custom
       say(emoji, view?.custom?.emoji ?? '')
       say(words, view?.custom?.text ?? '')

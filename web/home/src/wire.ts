@@ -13,7 +13,7 @@ export function showLog(client: PresenceClient): void {
   client.addEventListener('event', ({ detail: { event, data, id } }) => {
     const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40
     const code = h('code', { title: id && 'id: ' + id }, ...JSON.stringify(data).split(/(?<=[,:{[])/).flatMap((part) => [part, h('wbr')]))
-    lines.append(h('li', { 'data-event': event }, h('span', { class: 'head' }, h('b', {}, event), h('time', {}, new Date().toLocaleTimeString())), code))
+    lines.append(h('li', { 'data-event': event }, h('span', { class: 'head' }, h('b', {}, event), h('time', {}, clock(Date.now(), 'medium'))), code))
     while (lines.childElementCount > LINES) lines.firstElementChild!.remove()
     if (atEnd) log.scrollTop = log.scrollHeight // else somebody is reading
   })
