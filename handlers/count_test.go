@@ -21,8 +21,8 @@ func TestCountedAllocationsOfARequest(t *testing.T) {
 		name, method, path, body string
 		most                     float64
 	}{
-		{"a steady heartbeat", "POST", "/v1/presence/heartbeat", `{"sessionId":"session-1","state":"online"}`, 57},
-		{"a look at one user", "GET", "/v1/presence?user=bea", "", 60},
+		{"a steady heartbeat", "POST", "/v1/presence/heartbeat", `{"sessionId":"session-1","state":"online"}`, 42},
+		{"a look at one user", "GET", "/v1/presence?user=bea", "", 52},
 	} {
 		a := newAsking(t, "ada", c.method, c.path, c.body)
 		a.do(t)

@@ -32,7 +32,7 @@ const (
 // unknown fields, half of a surrogate pair and a second document.
 func decode[T any](w http.ResponseWriter, r *http.Request, limit int64) (T, error) {
 	var v T
-	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
+	if !isJSON(r.Header.Get("Content-Type")) {
 		return v, failf(api.ProblemCodeUnsupportedMediaType, "Send Content-Type: application/json.")
 	}
 	body, err := readBody(w, r, limit)
@@ -41,6 +41,14 @@ func decode[T any](w http.ResponseWriter, r *http.Request, limit int64) (T, erro
 	}
 	err = unmarshal(body, &v)
 	return v, err
+}
+
+func isJSON(contentType string) bool {
+	if contentType == "application/json" { // nearly always
+		return true
+	}
+	t, _, err := mime.ParseMediaType(contentType)
+	return err == nil && t == "application/json"
 }
 
 // bodiesInTime gives the body of each request, whether somebody reads it or net/http throws it away after the answer, a while to arrive:
@@ -76,7 +84,8 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 // readWhole reads a body as it came.
 func readWhole(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(innermost(w), r.Body, limit))
-	if err == nil {
+	// What is left of the time would end the request's context. No answer takes half of it, and net/http takes the deadline back before the next request.
+	if err == nil && time.Since(exchangeOf(r.Context()).began) > bodyTimeout/2 {
 		http.NewResponseController(w).SetReadDeadline(time.Time{}) //nolint:errcheck // a recorder in a test has none
 	}
 	var tooLarge *http.MaxBytesError
@@ -99,13 +108,24 @@ func innermost(w http.ResponseWriter) http.ResponseWriter {
 
 // unmarshal decodes a document and checks it against the contract's rules.
 func unmarshal(body []byte, v any) error {
-	if err := checkSyntax(body); err != nil {
-		return err
+	if !isSimple(body) {
+		if err := checkSyntax(body); err != nil {
+			return err
+		}
 	}
 	if err := json.Unmarshal(body, v, json.RejectUnknownMembers(true)); err != nil {
+		if err := checkSyntax(body); err != nil { // what is no JSON is told as that
+			return err
+		}
 		return semanticFailure(err)
 	}
 	return validate(v)
+}
+
+// isSimple reports whether a body can hold nothing that [checkSyntax] refuses and [json.Unmarshal] takes, which are null and depth: it has too
+// few brackets for that, and no null, not even in a text. Such are nearly all, and need not be read twice.
+func isSimple(body []byte) bool {
+	return bytes.Count(body, []byte{'{'})+bytes.Count(body, []byte{'['}) <= depthLimit && !bytes.Contains(body, []byte("null"))
 }
 
 // checkSyntax holds a body to being one document, of valid UTF-8, without keys given twice, nested no deeper than 8, and

@@ -2,10 +2,9 @@ package handlers
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
@@ -27,7 +26,7 @@ type exchange struct {
 	http.ResponseWriter
 	id     string
 	began  time.Time
-	user   string   // whose token it is, once that is known
+	who    Identity // whose token it is, once that is known
 	users  []string // whom a list is asked for, where manyUsers has read them
 	status int      // 0: nothing was answered
 	bytes  int64
@@ -110,7 +109,7 @@ func (s *Server) tellLater(r *http.Request, user string) (tell func(err error, b
 	x.lasts, x.status = true, http.StatusOK // a pool writes the answer's head itself
 	of := subjectOf(r)
 	of.method, of.path = strings.Clone(of.method), strings.Clone(of.path)
-	later := exchange{id: x.id, began: x.began, user: user, status: http.StatusOK, lasts: true}
+	later := exchange{id: x.id, began: x.began, who: Identity{User: user}, status: http.StatusOK, lasts: true}
 	return func(err error, bytes int64, ended string) {
 		if bug, ok := errors.AsType[*sse.PanicError](err); ok {
 			s.panics.Caught(context.Background(), presence.PanicInStream, bug.Value, "requestId", later.id, "in", string(bug.Stack))
@@ -140,7 +139,7 @@ func (s *Server) tell(of subject, x *exchange) {
 		attrs = append(attrs, slog.String("ended", x.ended))
 	}
 	if s.log.Enabled(ctx, slog.LevelDebug) {
-		attrs = append(attrs, slog.String("path", of.path), slog.String("user", x.user))
+		attrs = append(attrs, slog.String("path", of.path), slog.String("user", x.who.User))
 	}
 	s.log.LogAttrs(ctx, level, "request", attrs...)
 }
@@ -159,8 +158,13 @@ func (x *exchange) level(took time.Duration) slog.Level {
 
 func requestID(ctx context.Context) string { return exchangeOf(ctx).id }
 
+// randomID tells things apart in logs; it opens nothing.
 func randomID() string {
-	var b [8]byte
-	rand.Read(b[:])
-	return hex.EncodeToString(b[:])
+	const digits = "0123456789abcdef"
+	var b [16]byte
+	n := rand.Uint64()
+	for i := range b {
+		b[i] = digits[n>>(4*i)&15]
+	}
+	return string(b[:])
 }

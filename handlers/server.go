@@ -298,7 +298,6 @@ type contextKey int
 
 const (
 	keyExchange contextKey = iota
-	keyIdentity
 	keySurplus
 )
 
@@ -331,8 +330,8 @@ func (s *Server) authorize(next http.Handler) http.Handler {
 			s.fail(w, r, err)
 			return
 		}
-		exchangeOf(r.Context()).user = who.User
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), keyIdentity, who)))
+		exchangeOf(r.Context()).who = who
+		next.ServeHTTP(w, r)
 	})
 }
 
@@ -382,6 +381,5 @@ func (s *Server) mayUseCookie(r *http.Request) bool {
 }
 
 func identity(r *http.Request) Identity {
-	who, _ := r.Context().Value(keyIdentity).(Identity)
-	return who
+	return exchangeOf(r.Context()).who
 }

@@ -34,24 +34,22 @@ func (s *Store) Beat(ctx context.Context, b presence.Beat) (presence.Beaten, err
 	if err := s.health.refuse("beat", lane); err != nil {
 		return presence.Beaten{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
 	m := &s.memory[lane]
-	expected := m.expect(b.User, b.Session)
-	sent := s.local()
-	out, err := s.takeBeat(ctx, b, expected)
+	known := m.meet(b.User, b.Session)
+	says, sent := fingerprint(b), s.local()
+	out, err := s.takeBeat(ctx, b, says, known)
 	if err == nil && !out.Old {
-		m.lived(b.User, sign{session: b.Session, at: sent, idle: idleness(b)})
+		m.lived(b.User, sign{session: b.Session, at: sent, idle: idleness(b), says: says})
 	}
 	return out, err
 }
 
 // takeBeat takes a heartbeat by the plain command, or by the script.
-func (s *Store) takeBeat(ctx context.Context, b presence.Beat, expected bool) (presence.Beaten, error) {
-	says := fingerprint(b)
-	now, tried := s.mayBeSteady(b, says)
+func (s *Store) takeBeat(ctx context.Context, b presence.Beat, says string, known met) (presence.Beaten, error) {
+	began := time.Now()
+	now, tried := s.mayBeSteady(b, says, known)
 	if tried {
-		out, ok, err := s.extend(ctx, b, says, now)
+		out, ok, err := s.extend(ctx, b, says, now, known.says == "")
 		if err != nil {
 			return presence.Beaten{}, unavailable("beat", err)
 		}
@@ -59,7 +57,10 @@ func (s *Store) takeBeat(ctx context.Context, b presence.Beat, expected bool) (p
 			return out, nil
 		}
 	}
-	out, err := s.beat(ctx, b, says, tried, expected)
+	// Nearly all beats end before this, in less time than it takes to set a context's clock.
+	ctx, cancel := context.WithDeadline(ctx, began.Add(callTimeout))
+	defer cancel()
+	out, err := s.beat(ctx, b, says, tried, known.live)
 	if !errors.Is(err, errSessionLost) {
 		return out, err
 	}
@@ -73,8 +74,8 @@ func (s *Store) takeBeat(ctx context.Context, b presence.Beat, expected bool) (p
 var errSessionLost = errors.New("the session was lost")
 
 // mayBeSteady tells the time, where the plain command can do all that the beat asks for.
-func (s *Store) mayBeSteady(b presence.Beat, says string) (nowMs int64, ok bool) {
-	if b.Seq != nil && !s.numbers.newer(b.User, b.Session, *b.Seq) || s.memory[s.Lane(b.User)].suspect(b.User, b.Session) {
+func (s *Store) mayBeSteady(b presence.Beat, says string, known met) (nowMs int64, ok bool) {
+	if known.suspect || known.says != "" && known.says != says || b.Seq != nil && !s.numbers.newer(b.User, b.Session, *b.Seq) {
 		return 0, false
 	}
 	nowMs, ok = s.clocks[s.Lane(b.User)].millis()
@@ -82,19 +83,17 @@ func (s *Store) mayBeSteady(b presence.Beat, says string) (nowMs int64, ok bool)
 }
 
 // extend moves the deadline of a session that says what it said before. It reports false where it did not find that to be all,
-// whatever it has moved: then the script does the rest.
-func (s *Store) extend(ctx context.Context, b presence.Beat, says string, nowMs int64) (presence.Beaten, bool, error) {
+// whatever it has moved: then the script does the rest. alone: it is not known that the session said so before.
+func (s *Store) extend(ctx context.Context, b presence.Beat, says string, nowMs int64, alone bool) (presence.Beaten, bool, error) {
 	lane := s.Lane(b.User)
 	p := &s.partitions[lane]
 	m := member(says, b.Session, b.User)
-	args := []any{"zadd", p.beats, "xx", "gt", "ch", score(nowMs, b), m}
-	moves := int64(1)
+	moves := move{key: p.beats, alone: alone}
+	moves.add(score(nowMs, b), m)
 	if b.Seq != nil {
-		args = append(args, *b.Seq-seqBase, numberOf(m))
-		moves = 2
+		moves.add(*b.Seq-seqBase, numberOf(m))
 	}
-	zadd := newCommand(ctx, args...)
-	commands := []command{zadd}
+	var commands []command
 	thorough := s.thorough()
 	if thorough {
 		commands = append(commands, newCommand(ctx, "pexpire", p.facts(b.User), factsKept.Milliseconds(), "gt"))
@@ -104,15 +103,9 @@ func (s *Store) extend(ctx context.Context, b presence.Beat, says string, nowMs 
 		look = s.newReading(ctx, lane, generalSettings, b.User)
 		commands = append(commands, look.commands...)
 	}
-	if err := s.coalescer(lane).do(ctx, commands...); err != nil {
+	moved, err := s.coalescer(lane).move(ctx, moves, commands...)
+	if err != nil || !moved {
 		return presence.Beaten{}, false, err
-	}
-	moved, err := zadd.Int64()
-	if err != nil {
-		return presence.Beaten{}, false, err
-	}
-	if moved != moves {
-		return presence.Beaten{}, false, nil
 	}
 	if b.Seq != nil {
 		s.numbers.saw(b.User, b.Session, *b.Seq)

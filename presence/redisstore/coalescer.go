@@ -17,6 +17,8 @@ const (
 	batchMost = 256
 	// queueMost is how many wait behind those under way. Whoever finds the queue full waits with his context.
 	queueMost = 4096
+	// stuckAfter is how long a pipeline is under way when the next no longer waits for it: many round trips in a datacentre, and nothing beside a lost packet.
+	stuckAfter = 2 * time.Millisecond
 )
 
 const (
@@ -31,14 +33,17 @@ var (
 	errHung   = errors.New("nothing is answered")
 )
 
-// coalescer sends commands that are asked for at the same time in one pipeline. There is no delay for company to come: under load
-// it gathers while earlier pipelines are on their way.
+// coalescer sends commands that are asked for at the same time in one pipeline. There is no delay for company to come, but that pipelines go one after
+// the other, as long as none takes long: under load each carries what has gathered meanwhile. Most of what a small pipeline costs Redis, and us, is
+// not its commands.
 //
 // Commands that wait for each other keep their order; between others there is none, as on connections of their own.
 type coalescer struct {
 	client redis.UniversalClient
 	panics *presence.Panics
+	hears  func(error) // is told of each pipeline that is over
 	queue  chan *errand
+	turn   chan struct{} // whose pipeline is under way holds it
 	quit   chan struct{}
 	done   sync.WaitGroup
 	silent func() bool // whether beacons have not been answered for hungAfter either
@@ -48,16 +53,36 @@ type coalescer struct {
 	hang    atomic.Value // chan struct{}: closed while nothing is answered
 }
 
-// errand is a list of commands for one caller, which stay together and in order.
+// errand is what one caller wants done: a move, or commands, which stay together and in order, or both, the move first.
 type errand struct {
 	ctx      context.Context
+	moves    bool
+	move     move
+	in       *procession
 	commands []command
-	done     chan struct{}
-	err      error // of all of them; before done is closed
+	gone     atomic.Bool   // nobody waits for it any more
+	done     chan struct{} // has room for one, so that nobody waits for a caller who has gone
+	err      error         // of all of it; when it is done
 }
 
-func newCoalescer(client redis.UniversalClient, panics *presence.Panics, flushers int, silent func() bool) *coalescer {
-	c := &coalescer{client: client, panics: panics, queue: make(chan *errand, queueMost), quit: make(chan struct{}), silent: silent}
+// errands are those that are done with. The callers of others have gone, and nobody knows when they will be done with.
+var errands = sync.Pool{New: func() any { return &errand{done: make(chan struct{}, 1)} }}
+
+func (e *errand) size() int {
+	if e.moves {
+		return 1 + len(e.commands)
+	}
+	return len(e.commands)
+}
+
+// finish is the last thing to be done with it.
+func (e *errand) finish(err error) {
+	e.err = err
+	e.done <- struct{}{}
+}
+
+func newCoalescer(client redis.UniversalClient, panics *presence.Panics, hears func(error), flushers int, silent func() bool) *coalescer {
+	c := &coalescer{client: client, panics: panics, hears: hears, queue: make(chan *errand, queueMost), turn: make(chan struct{}, 1), quit: make(chan struct{}), silent: silent}
 	c.hang.Store(make(chan struct{}))
 	for range flushers {
 		c.done.Go(c.flush)
@@ -104,97 +129,224 @@ func (c *coalescer) answered() {
 
 // do sends the commands and waits for their answers, which are in them unless do returns an error.
 func (c *coalescer) do(ctx context.Context, commands ...command) error {
-	e, hung := &errand{ctx: ctx, commands: commands, done: make(chan struct{})}, c.hung()
+	e := errands.Get().(*errand)
+	e.ctx, e.moves, e.commands = ctx, false, commands
+	err, done := c.run(ctx, e, nil)
+	if done {
+		e.release()
+	} else {
+		e.gone.Store(true)
+	}
+	return err
+}
+
+// move does the same with a move before them, and reports whether it has moved. It waits no longer than for callTimeout.
+func (c *coalescer) move(ctx context.Context, m move, commands ...command) (moved bool, err error) {
+	e := errands.Get().(*errand)
+	e.ctx, e.moves, e.move, e.commands = ctx, true, m, commands
+	late := timers.Get().(*time.Timer)
+	late.Reset(callTimeout)
+	err, done := c.run(ctx, e, late.C)
+	late.Stop()
+	timers.Put(late)
+	if !done {
+		e.gone.Store(true)
+		return false, err
+	}
+	if err == nil {
+		moved, err = e.move.moved, e.move.err
+	}
+	e.release()
+	return moved, err
+}
+
+// timers are stopped.
+var timers = sync.Pool{New: func() any {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
+}}
+
+func (e *errand) release() {
+	e.ctx, e.move, e.in, e.commands, e.err = nil, move{}, nil, nil, nil
+	errands.Put(e)
+}
+
+// run has an errand done. It reports false where nobody has waited for that.
+func (c *coalescer) run(ctx context.Context, e *errand, late <-chan time.Time) (err error, done bool) {
+	hung := c.hung()
 	select {
 	case <-hung:
-		return errHung
+		return errHung, false
 	default:
 	}
 	select {
 	case c.queue <- e:
 	case <-hung:
-		return errHung
+		return errHung, false
+	case <-late:
+		return context.DeadlineExceeded, false
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return context.Cause(ctx), false
 	case <-c.quit:
-		return errClosed
+		return errClosed, false
 	}
 	select {
 	case <-e.done:
-		return e.err
+		return e.err, true
+	case <-late:
+		return context.DeadlineExceeded, false
 	case <-hung: // what was sent may yet be done, as where there was no time left
-		return errHung
+		return errHung, false
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return context.Cause(ctx), false
 	case <-c.quit:
-		return errClosed
+		return errClosed, false
 	}
 }
 
 func (c *coalescer) flush() {
+	f := newFlusher(c)
+	defer f.stuck.Stop()
 	for {
 		select {
 		case e := <-c.queue:
-			c.send(c.gather(e))
+			mine := f.await()
+			f.send(f.gather(e))
+			if mine {
+				<-c.turn
+			}
 		case <-c.quit:
 			return
 		}
 	}
 }
 
+// flusher sends one pipeline at a time.
+type flusher struct {
+	*coalescer
+	stuck *time.Timer
+
+	// What follows is of the present batch, and kept to be used again.
+	batch       []*errand
+	doubtful    []*errand
+	processions []*procession
+	byKey       map[string]*procession
+	taken       map[string]bool
+}
+
+func newFlusher(c *coalescer) *flusher {
+	return &flusher{coalescer: c, stuck: time.NewTimer(time.Hour), byKey: map[string]*procession{}, taken: map[string]bool{}}
+}
+
+// await waits for the pipeline that is under way, and reports whether the turn is ours then; else that one is stuck.
+func (f *flusher) await() bool {
+	select {
+	case f.turn <- struct{}{}:
+		return true
+	default:
+	}
+	f.stuck.Reset(stuckAfter)
+	select {
+	case f.turn <- struct{}{}:
+		return true
+	case <-f.stuck.C:
+	case <-f.quit:
+	}
+	return false
+}
+
 // gather takes what waits in the queue, up to a batch, and leaves out what nobody waits for any more.
-func (c *coalescer) gather(e *errand) []*errand {
-	var batch []*errand
+func (f *flusher) gather(e *errand) []*errand {
+	f.batch = f.batch[:0]
 	for n := 0; ; {
-		if e.ctx.Err() == nil {
-			batch = append(batch, e)
-			n += len(e.commands)
+		if e.ctx.Err() == nil && !e.gone.Load() {
+			f.batch = append(f.batch, e)
+			n += e.size()
 		}
 		if n >= batchMost {
-			return batch
+			return f.batch
 		}
 		select {
-		case e = <-c.queue:
+		case e = <-f.queue:
 		default:
-			return batch
+			return f.batch
 		}
 	}
 }
 
-func (c *coalescer) send(batch []*errand) {
+func (f *flusher) send(batch []*errand) {
 	if len(batch) == 0 {
 		return
 	}
-	err := c.panics.Try(presence.PanicInStore, func() error { c.exec(batch); return nil })
-	for _, e := range batch {
-		e.err = err
-		close(e.done)
+	err := f.panics.Try(presence.PanicInStore, func() error { f.exec(batch); return nil })
+	f.doubtful = f.doubtful[:0]
+	for i, e := range batch {
+		batch[i] = nil
+		if err == nil && e.in != nil && e.in.doubt {
+			f.doubtful = append(f.doubtful, e)
+			continue
+		}
+		e.finish(err)
+	}
+	if len(f.doubtful) == 0 {
+		return
+	}
+	err = f.panics.Try(presence.PanicInStore, func() error { f.resolve(); return nil })
+	for i, e := range f.doubtful {
+		f.doubtful[i] = nil
+		e.finish(err)
 	}
 }
 
-func (c *coalescer) exec(batch []*errand) {
+func (f *flusher) exec(batch []*errand) {
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
-	p := c.client.Pipeline()
+	p := f.client.Pipeline()
+	f.line(batch)
+	for _, moves := range f.processions {
+		_ = p.Process(ctx, moves.command(ctx))
+	}
 	for _, e := range batch {
 		for _, cmd := range e.commands {
 			_ = p.Process(ctx, cmd)
 		}
 	}
-	if c.waiting.Add(1) == 1 {
-		c.heard.Store(localMicros())
-	}
-	defer c.waiting.Add(-1)
-	_, _ = p.Exec(ctx) // each command has its own error
-	if err := batch[0].commands[0].Err(); err == nil || redisAnswered(err) {
-		c.answered()
+	f.ask(ctx, p)
+	for _, moves := range f.processions {
+		moves.settle()
 	}
 }
 
-// redisAnswered says whether an error is an answer.
-func redisAnswered(err error) bool {
-	var answer redis.Error
-	return errors.As(err, &answer)
+// resolve finds out who has moved, where that is in doubt.
+func (f *flusher) resolve() {
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	p := f.client.Pipeline()
+	for _, moves := range f.processions {
+		if moves.doubt {
+			_ = p.Process(ctx, moves.question(ctx))
+		}
+	}
+	f.ask(ctx, p)
+	for _, moves := range f.processions {
+		if moves.doubt {
+			moves.look()
+		}
+	}
+}
+
+// ask sends a pipeline and waits for its answers. Each command has its own error.
+func (f *flusher) ask(ctx context.Context, p redis.Pipeliner) {
+	if f.waiting.Add(1) == 1 {
+		f.heard.Store(localMicros())
+	}
+	defer f.waiting.Add(-1)
+	_, err := p.Exec(ctx)
+	f.hears(err)
+	if isReply(err) {
+		f.answered()
+	}
 }
 
 // close ends the flushers and waits for them. Callers get errClosed.

@@ -26,9 +26,9 @@ func TestCountedCommandsOfOperations(t *testing.T) {
 		most int64
 		do   func() error
 	}{
-		{"a look at one user", 6, func() error { _, err := i.Lookup(t.Context(), "viewer", users[:1]); return err }},
-		{"a look at a hundred users", 410, func() error { _, err := i.Lookup(t.Context(), "viewer", users); return err }},
-		{"a change", 30, func() error {
+		{"a look at one user", 5, func() error { _, err := i.Lookup(t.Context(), "viewer", users[:1]); return err }},
+		{"a look at a hundred users", 212, func() error { _, err := i.Lookup(t.Context(), "viewer", users); return err }},
+		{"a change", 14, func() error {
 			state = presence.Busy
 			_, err := i.Beat(t.Context(), presence.Beat{User: "user-1", Session: "session-1", State: state, TTL: testTTL, MaxLive: 20, IdleFor: time.Second})
 			return err

@@ -68,6 +68,7 @@ type sign struct {
 	at      int64 // local µs
 	idle    int64 // as in a score
 	grace   time.Duration
+	says    string // the fingerprint of what it says since; empty: not known for sure
 }
 
 func newMemory(lanes int, ttl time.Duration) memory {
@@ -80,8 +81,20 @@ func newMemory(lanes int, ttl time.Duration) memory {
 	return m
 }
 
+// met is what is remembered of a session that beats.
+type met struct {
+	live bool // it is believed to live
+	// suspect: it was offered back, and has not beaten here since. What was offered may be older than what the session says by now: then
+	// there are two members of it, and beats that pass for steady move the one that does not count.
+	suspect bool
+	says    string // as in sign
+}
+
 // expect remembers a user from now on, and reports whether a session of his is believed to live.
-func (m *laneMemory) expect(user, session string) bool {
+func (m *laneMemory) expect(user, session string) bool { return m.meet(user, session).live }
+
+// meet remembers a user from now on, and tells what is known of a session of his.
+func (m *laneMemory) meet(user, session string) (known met) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.young[user]
@@ -99,17 +112,14 @@ func (m *laneMemory) expect(user, session string) bool {
 		m.young[user] = r
 		delete(m.old, user)
 	}
-	_, live := r.facts.value("s:" + session)
-	return live
-}
-
-// suspect reports whether a session was offered back, and has not beaten here since. What was offered may be older than what the session says by now: then
-// there are two members of it, and beats that pass for steady move the one that does not count.
-func (m *laneMemory) suspect(user, session string) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	r := m.find(user)
-	return r != nil && slices.Contains(r.suspects, session)
+	_, known.live = r.facts.value("s:" + session)
+	known.suspect = slices.Contains(r.suspects, session)
+	for i := range r.signs {
+		if r.signs[i].session == session {
+			known.says = r.signs[i].says
+		}
+	}
+	return known
 }
 
 func (m *laneMemory) turn() {
@@ -322,6 +332,19 @@ func (r *remembered) hear(field, value string, c presence.Change) {
 		r.facts.renew(field, value, recalled)
 		if (kind == "a" || kind == "m") && c.Cause != presence.ByBeat {
 			r.unsettle(id)
+		}
+		r.says(kind, id, value)
+	}
+}
+
+// says notes what a change tells of what sessions say: all of it in a session's own field, else that it may be something else by now.
+func (r *remembered) says(kind, id, value string) {
+	for i := range r.signs {
+		switch s := &r.signs[i]; {
+		case kind == "s" && s.session == id:
+			s.says = strings.Clone(part(value, saysPlace))
+		case kind == "p", (kind == "a" || kind == "m") && s.session == id:
+			s.says = ""
 		}
 	}
 }

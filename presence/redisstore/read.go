@@ -10,15 +10,18 @@ import (
 
 // Lookup implements presence.Store. The records of one lane are true as of the same moment.
 func (s *Store) Lookup(ctx context.Context, viewer string, users []string) ([]presence.Record, error) {
+	lanes := s.lanesOf(users)
+	leave, err := s.readers.enter(ctx, func() error { return s.health.refuse("wait for a turn", lanes...) })
+	if err != nil {
+		return nil, unavailable("lookup", err)
+	}
+	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	records := make([]presence.Record, len(users))
 	readings, places := s.byLane(ctx, settingsFor(viewer), users)
 	var commands []command
 	for _, r := range readings {
-		if err := s.health.refuse("lookup", r.lane); err != nil {
-			return nil, err
-		}
 		commands = append(commands, r.commands...)
 	}
 	if err := s.send(ctx, commands); err != nil {
@@ -65,6 +68,15 @@ func (s *Store) missing(r *reading) (users []string) {
 		}
 	}
 	return users
+}
+
+func (s *Store) lanesOf(users []string) (lanes []int) {
+	for _, u := range users {
+		if lane := s.Lane(u); !slices.Contains(lanes, lane) {
+			lanes = append(lanes, lane)
+		}
+	}
+	return lanes
 }
 
 // byLane makes a reading for each lane that has some of the users, and tells where in the list they stood.

@@ -2,9 +2,12 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/presently/presently/presence"
 )
@@ -115,18 +118,42 @@ func (s *Store) beacon(ctx context.Context, lanes []int) {
 		calls[i] = s.call(l, s.scripts.beacon, nil, fresh, s.memory[l].epoch.Load(), s.memory[l].greatest())
 	}
 	s.keepSecret(ctx)
-	commands, err := s.runAll(ctx, calls)
+	var commands []command
+	var err error
+	sent := localMicros()
+	late := lateness(s.opts.pulse, func() { commands, err = s.runAll(ctx, calls) })
 	for i, l := range lanes {
+		failure := err
 		if err == nil {
-			if micros, failed := commands[i].Int64(); failed == nil {
+			var micros int64
+			if micros, failure = commands[i].Int64(); failure == nil {
 				s.clocks[l].observe(micros)
 				s.health[l].answered()
 				s.coalescer(l).answered()
 				continue
 			}
 		}
-		if running.Err() == nil {
-			s.health[l].failed()
+		switch {
+		case running.Err() != nil:
+		case isReply(failure):
+			s.health[l].failed() // it does answer, and will not have it
+		case s.heard.Load() > sent+lateFor.Microseconds():
+			s.health[l].answered() // others, who came in between: only our turn did not come
+		default:
+			s.health[l].unanswered(late)
 		}
+	}
+}
+
+// isReply tells what Redis has answered from an answer that did not come.
+func isReply(err error) bool {
+	_, refused := errors.AsType[redis.Error](err)
+	return err == nil || refused
+}
+
+// hears notes that a pipeline was answered, by its first error. On a cluster that says little: each lane may be on another node.
+func (s *Store) hears(err error) {
+	if !s.target.cluster && isReply(err) {
+		s.heard.Store(localMicros())
 	}
 }

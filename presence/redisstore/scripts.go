@@ -145,7 +145,8 @@ func (s *Store) send(ctx context.Context, commands []command) error {
 			for _, c := range commands {
 				_ = p.Process(ctx, c)
 			}
-			_, _ = p.Exec(ctx)
+			_, err := p.Exec(ctx) // each command has its own
+			s.hears(err)
 			return nil
 		})
 	}()

@@ -36,7 +36,8 @@ type Options struct {
 	// Panics hears of those of the store's own goroutines, which go on.
 	Panics *presence.Panics
 
-	time timeSource // for tests that turn the clock
+	time  timeSource   // for tests that turn the clock
+	pulse func() int64 // what tells how late this process is: localMicros, but for tests
 }
 
 // Store implements presence.Store on Redis.
@@ -51,10 +52,12 @@ type Store struct {
 	lasting    *numbers // until when, in ms, a session's activity is not to be extended, by what its beats say
 	scripts    scripts
 	coalescers []*coalescer
+	readers    readers
 	health     health
 	memory     memory
 	recaller   recaller
 	tally      tally
+	heard      atomic.Int64 // when a pipeline was last answered, in local µs
 	local      func() int64 // what tells ages: localMicros, but for tests
 	thorough   func() bool  // by lot: this steady beat looks after its user's facts
 	secret     atomic.Pointer[[]byte]
@@ -89,6 +92,9 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+	if o.pulse == nil {
+		o.pulse = localMicros
+	}
 	if o.time == (timeSource{}) {
 		o.time = redisTime
 	}
@@ -96,6 +102,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 		opts: o, target: t, client: t.dial(), scripts: loadScripts(o.time.lua, o.Outbox, o.CloseAfterLoss), numbers: newNumbers(), lasting: newNumbers(),
 		local:    localMicros,
 		thorough: func() bool { return rand.Uint32N(thoroughEvery) == 0 },
+		readers:  newReaders(),
 		memory:   newMemory(o.Partitions, o.TTL), recaller: newRecaller(),
 		clocks: make([]clock, o.Partitions), health: make(health, o.Partitions), channels: map[string]int{},
 		tally: tally{last: make([]atomic.Int64, o.Partitions)},
@@ -117,11 +124,11 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 // is as slow as the slowest node that it goes to.
 func (s *Store) startCoalescers() {
 	if !s.target.cluster {
-		s.coalescers = []*coalescer{newCoalescer(s.client, s.opts.Panics, flushersShared, s.silent(0))}
+		s.coalescers = []*coalescer{newCoalescer(s.client, s.opts.Panics, s.hears, flushersShared, s.silent(0))}
 		return
 	}
 	for lane := range s.partitions {
-		s.coalescers = append(s.coalescers, newCoalescer(s.client, s.opts.Panics, flushersEach, s.silent(lane)))
+		s.coalescers = append(s.coalescers, newCoalescer(s.client, s.opts.Panics, s.hears, flushersEach, s.silent(lane)))
 	}
 }
 
