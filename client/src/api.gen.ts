@@ -23,7 +23,8 @@ export interface paths {
          *     absent `state` is `online`, an absent `idleMs` is 0, an absent `visibility` is `visible`.
          *
          *     `rooms` is the whole set of the rooms that the session is in: it joins those that are new and leaves those that are not named. One that the token
-         *     does not grant is listed in `refusedRooms`; the beat counts, and so do the other rooms.
+         *     does not grant is listed in `refusedRooms`; the beat counts, and so do the other rooms. While its user has come into too many rooms of late (see
+         *     Limits), a beat leaves the session in the rooms that it is in, which the answer's `session` lists; a later beat with the same `rooms` moves it.
          *
          *     `seq` orders the beats of a session: one that is older than the newest seen answers 200 and changes nothing. Beats
          *     without it always count as newest. After a leave only a greater `seq`, or a client that sends none, revives
