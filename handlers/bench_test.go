@@ -66,6 +66,8 @@ func BenchmarkHeadcount(b *testing.B) {
 	for _, blocking := range []int{0, 100, 1000, 10_000} {
 		b.Run(fmt.Sprint(blocking, " block somebody"), func(b *testing.B) {
 			s := newServer(b, newStore())
+			go s.Run(b.Context()) //nolint:errcheck // ends with the benchmark
+			<-s.board.Listening()
 			for i := range 10_000 {
 				user := fmt.Sprint("user-", i)
 				_, err := s.tracker.Heartbeat(context.Background(), presence.Heartbeat{User: user, Session: "session-1", State: presence.Online, Rooms: &[]string{"lobby"}})

@@ -118,14 +118,14 @@ func inOrder(after, upTo string, lists ...[]string) []string {
 	return slices.Compact(users)
 }
 
-// lookup reads the records of many users, not all at once, until yield has enough.
+// lookup finds the records of many users, not all at once, until yield has enough.
 func (s *Server) lookup(ctx context.Context, viewer string, users []string, yield func(presence.Record) bool) error {
 	for some := range slices.Chunk(users, lookups) {
-		records, err := s.tracker.Lookup(ctx, viewer, some)
-		if err != nil {
+		found := make(records, len(some))
+		if err := s.board.Look(ctx, viewer, some, found); err != nil {
 			return err
 		}
-		for _, r := range records {
+		for _, r := range found {
 			if !yield(r) {
 				return nil
 			}
@@ -133,6 +133,18 @@ func (s *Server) lookup(ctx context.Context, viewer string, users []string, yiel
 	}
 	return nil
 }
+
+// records are those of several users, in the order asked for. It is the Looker that finds them.
+type records []presence.Record
+
+// Kept implements presence.Looker.
+func (rs records) Kept(place int, e *presence.Entry, asOf presence.Version) {
+	rs[place] = e.Record // which nobody changes: the board replaces it
+	rs[place].AsOf = max(asOf, e.Record.AsOf)
+}
+
+// Read implements presence.Looker.
+func (rs records) Read(place int, r presence.Record) { rs[place] = r }
 
 // headcount is how many are in a room, and by how many sessions.
 type headcount struct{ users, sessions int }
