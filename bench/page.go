@@ -131,7 +131,7 @@ func (r *report) markdown() string {
 			if least, most := slices.Min(f.Values), slices.Max(f.Values); short(least) != short(most) {
 				fmt.Fprintf(&b, " (%s–%s)", short(least), short(most))
 			}
-			if f.Ratio > 0 && s != r.Reference {
+			if base := r.figure(m, r.Reference); f.Ratio > 0 && s != r.Reference && short(base.Median) != short(0) { // nothing is no measure
 				fmt.Fprintf(&b, " **%.2f×**", f.Ratio)
 			}
 			b.WriteString(" |")
@@ -154,7 +154,7 @@ func short(v float64) string {
 	return fmt.Sprintf("%.2f", v)
 }
 
-// A goal is one of issue 6: what is measured is to be at most, or at least, so much.
+// A goal is what is measured to be at most, or at least, so much.
 type goal struct {
 	what   string
 	during string
