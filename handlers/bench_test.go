@@ -42,6 +42,12 @@ func newAsking(t testing.TB, user, method, path, body string) *asking {
 	return &asking{s, r, body}
 }
 
+// run has the server's board follow its store, until the test is over.
+func (a *asking) run(t testing.TB) {
+	go a.server.Run(t.Context()) //nolint:errcheck // ends with the test
+	<-a.server.board.Listening()
+}
+
 func (a *asking) do(t testing.TB) {
 	w := nowhere{header: http.Header{}}
 	r := *a.Request
@@ -59,6 +65,28 @@ func BenchmarkHeartbeat(b *testing.B) {
 	for b.Loop() {
 		a.do(b)
 	}
+}
+
+// A look at one user, and at a hundred, who have been looked at before.
+func BenchmarkLook(b *testing.B) {
+	for users, query := range map[int]string{1: "user=user~0", 100: hundredUsers()} {
+		b.Run(fmt.Sprint(users), func(b *testing.B) {
+			a := newAsking(b, "ada", "GET", "/v1/presence?"+query, "")
+			a.run(b)
+			b.ReportAllocs()
+			for b.Loop() {
+				a.do(b)
+			}
+		})
+	}
+}
+
+func hundredUsers() string {
+	users := make([]string, 100)
+	for i := range users {
+		users[i] = fmt.Sprint("user=user~", i)
+	}
+	return strings.Join(users, "&")
 }
 
 // How many a viewer sees in a room of 10,000, of whom some block somebody: each of those is looked at.

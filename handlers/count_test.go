@@ -32,6 +32,16 @@ func TestCountedAllocationsOfARequest(t *testing.T) {
 	}
 }
 
+// Of users who have been looked at before, each is copied from what was written of him, and nothing else.
+func TestCountedAllocationsOfALookAtAHundredUsers(t *testing.T) {
+	a := newAsking(t, "ada", "GET", "/v1/presence?"+hundredUsers(), "")
+	a.run(t)
+	a.do(t)
+	if n := testing.AllocsPerRun(200, func() { a.do(t) }); n > 60 {
+		t.Errorf("a look at a hundred users makes %v allocations, want at most 60", n)
+	}
+}
+
 // What goes over the wire for one change, to each who watches.
 func TestCountedBytesOfAnEvent(t *testing.T) {
 	inWorld(t, func(w *world) {

@@ -86,26 +86,11 @@ func (s *Server) QueryPresences(w http.ResponseWriter, r *http.Request) {
 	answerList(w, seen, orZero(query.OnlyOnline))
 }
 
+// listPath is where users are listed whom the query names.
+const listPath = "/v1/presence"
+
 // usersMost is how many users a list may name, as the contract has it.
 const usersMost = 100
-
-// manyUsers reads a list of users once, where the generated code and the rules would go through it four times, by reflection: that was half of what a look at a
-// hundred users cost. What it does not take as it is, because anything is wrong with it or unusual about it, is left to them; else they are shown
-// the first user alone.
-func manyUsers(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x, known := r.Context().Value(keyExchange).(*exchange)
-		if known && r.URL.RawPath == "/v1/presence" && strings.Contains(r.URL.RawQuery, "&") {
-			if x.users = usersIn(r.URL.RawQuery); x.users != nil {
-				first, short := *r.URL, *r
-				first.RawQuery, _, _ = strings.Cut(r.URL.RawQuery, "&")
-				short.URL = &first
-				r = &short
-			}
-		}
-		next.ServeHTTP(w, r)
-	})
-}
 
 // usersIn are the users of a query that names nothing else, and names them validly; else nil.
 func usersIn(query string) []string {

@@ -150,7 +150,7 @@ func (s *Server) routes() http.Handler {
 			MaxAge:           600,
 		}))
 	}
-	r.Use(s.refuseSurplus, rawPath, oneLine, manyUsers, s.operationsBeforeUsers, middleware.GetHead)
+	r.Use(s.refuseSurplus, rawPath, oneLine, s.operationsBeforeUsers, middleware.GetHead)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errPath()) })
 	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) {
 		if allow := allowed(r, req); allow != "" {
