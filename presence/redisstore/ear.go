@@ -159,7 +159,9 @@ func (e *ear) hear(m *redis.Message, now time.Time) {
 			return // a server that is no longer the master
 		}
 		e.move(lane, c.Head, presence.Head{Epoch: h.head.Epoch, Seq: h.head.Seq + 1})
-		e.store.memory[lane].hear(c, msg.told)
+		if e.store.memory[lane].hear(c, msg.told) {
+			e.store.recaller.lost(lane)
+		}
 		e.feed.Changed(c)
 		return
 	}

@@ -185,14 +185,19 @@ func (m *laneMemory) lived(user string, s sign) {
 		return
 	}
 	if i, live := r.facts.find("s:" + s.session); live && part(r.facts[i].value, leftPlace) != "" {
-		list := strings.Split(r.facts[i].value, "|")
-		for place := leftPlace; place < returnsPlace && place <= len(list); place++ {
-			list[place-1] = ""
-		}
-		r.facts[i].value = strings.Join(list, "|")
+		r.facts[i].value = returned(r.facts[i].value)
 		r.doubt = true // how often it has come back is to be read
 		m.ask(user, r)
 	}
+}
+
+// returned is the field of a session that has left, as it is when the session has come back.
+func returned(packed string) string {
+	list := strings.Split(packed, "|")
+	for place := leftPlace; place < returnsPlace && place <= len(list); place++ {
+		list[place-1] = ""
+	}
+	return strings.Join(list, "|")
 }
 
 // signed notes a sign of life, and reports whether it is the newest of its session.
@@ -264,8 +269,9 @@ func (r *remembered) bury(g grave) {
 	r.ended = r.ended[max(0, len(r.ended)-gravesKept):]
 }
 
-// hear keeps what is remembered in step with a change. told are its facts as they came.
-func (m *laneMemory) hear(c presence.Change, told lines) {
+// hear keeps what is remembered in step with a change. told are its facts as they came. objects says that somebody has offered back a session as one that
+// has left, of which a sign of life came through here, and that nothing more of it was known: then it is for us to offer it as it is.
+func (m *laneMemory) hear(c presence.Change, told lines) (objects bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.version = max(m.version, c.Version)
@@ -274,11 +280,11 @@ func (m *laneMemory) hear(c presence.Change, told lines) {
 	}
 	if c.Subscription != "" {
 		m.notes.heard(c.Subscription, c.Version)
-		return
+		return false
 	}
 	r := m.find(c.User)
 	if r == nil || !c.Head.After(r.head) {
-		return
+		return false
 	}
 	r.head = c.Head
 	v := strconv.FormatInt(int64(c.Version), 10)
@@ -290,6 +296,9 @@ func (m *laneMemory) hear(c presence.Change, told lines) {
 		field, value, _ := strings.Cut(told.text(), "=")
 		if c.Cause == presence.ByRecall && r.knowsBetter(field, value) {
 			better = true
+		} else if c.Cause == presence.ByRecall && r.sawReturn(field, value) {
+			// Whether the leave came first, which the script finds out, Redis' clock alone can tell.
+			value, better, objects = returned(value), true, true
 		}
 		hashV := &r.factsV
 		if isSetting(field) {
@@ -307,6 +316,7 @@ func (m *laneMemory) hear(c presence.Change, told lines) {
 		r.factsV = "" // what is there now is not what is known here, which is yet to be offered
 	}
 	m.ask(c.User, r)
+	return objects
 }
 
 func (r *remembered) hear(field, value string, c presence.Change) {
@@ -355,6 +365,14 @@ func (r *remembered) knowsBetter(field, value string) bool {
 	was, live := r.facts.value(field)
 	id, is := cutKind(field, "s")
 	return is && live && versionOf("s", was) == versionOf("s", value) && slices.ContainsFunc(r.signs, func(s sign) bool { return s.session == id })
+}
+
+// sawReturn reports whether a session that is said to have left gave a sign of life here, and was not known here otherwise: it came back through this
+// instance a moment before the loss, and there was no time to read what it was.
+func (r *remembered) sawReturn(field, value string) bool {
+	id, is := cutKind(field, "s")
+	_, live := r.facts.value(field)
+	return is && !live && part(value, leftPlace) != "" && slices.ContainsFunc(r.signs, func(s sign) bool { return s.session == id && s.grace == 0 })
 }
 
 // unsettle does to what is remembered what lua/unsettle.lua does.

@@ -675,6 +675,28 @@ func TestARecalledLeaveDoesNotUndoAReturn(t *testing.T) {
 	}
 }
 
+// Who comes back through an instance that has not met him before, a moment before the loss, is known there by that sign of life alone.
+func TestARecalledLeaveDoesNotUndoAReturnThroughAnInstanceThatKnowsNothingElse(t *testing.T) {
+	t.Parallel()
+	minimal := testBeat("bob", "session-1")
+	minimal.Minimal, minimal.TTL = true, time.Minute
+	server := redistest.Start(t)
+	here, there := begin(t, server.URL(), Options{}), begin(t, server.URL(), Options{})
+	here.beat(minimal)
+	here.knows("bob")
+	here.must(here.Leave(t.Context(), "bob", "session-1", time.Minute))
+	left := time.Now()
+	soon(t, "the next ms, which signs of life are told apart by", func() bool { return time.Since(left) > 2*time.Millisecond })
+	there.beat(minimal)
+	flush(t, server)
+	here.must(here.recall(t.Context(), "bob"))
+	there.tape.waitFor(t, "bob recall", 1)
+	soon(t, "who has come back is here", func() bool {
+		r := here.record("bob")
+		return len(r.Sessions) == 1 && !r.Sessions[0].Left
+	})
+}
+
 // Whoever is asked about a user whom it remembers does not read the ruins to anybody, though no loss has been noticed yet.
 func TestALookupOffersBackWhatItMisses(t *testing.T) {
 	t.Parallel()
