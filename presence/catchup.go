@@ -169,14 +169,7 @@ func (b *Board) rereadThese(ctx context.Context, users []string) error {
 
 // missed is how often each lane has missed something so far: a record that is read now has it.
 func (b *Board) missed() []uint64 {
-	missed := make([]uint64, len(b.lanes))
-	for i := range b.lanes {
-		l := &b.lanes[i]
-		l.mu.Lock()
-		missed[i] = l.missed
-		l.mu.Unlock()
-	}
-	return missed
+	return ofLanes(b, func(l *boardLane) uint64 { return l.missed })
 }
 
 // refresh replaces an entry's record by one that was read later, and has what the lane had missed by then.

@@ -31,6 +31,18 @@ type boardLane struct {
 	telling atomic.Bool  // what a beacon covers is being told: until that is over, neither the last one nor this is right
 }
 
+// ofLanes asks each lane, with its lock held, for something that it guards.
+func ofLanes[T any](b *Board, ask func(*boardLane) T) []T {
+	list := make([]T, len(b.lanes))
+	for i := range b.lanes {
+		l := &b.lanes[i]
+		l.mu.Lock()
+		list[i] = ask(l)
+		l.mu.Unlock()
+	}
+	return list
+}
+
 // stale reports whether watched records may lack changes that were announced.
 func (l *boardLane) stale() bool { return l.fresh != l.missed }
 

@@ -203,16 +203,7 @@ func (b *Board) believe(ctx context.Context, users int, g *Gathering, before []H
 }
 
 // heads is how far the lanes have been heard.
-func (b *Board) heads() []Head {
-	heads := make([]Head, len(b.lanes))
-	for i := range b.lanes {
-		l := &b.lanes[i]
-		l.mu.Lock()
-		heads[i] = l.head
-		l.mu.Unlock()
-	}
-	return heads
-}
+func (b *Board) heads() []Head { return ofLanes(b, func(l *boardLane) Head { return l.head }) }
 
 func (l *boardLane) inDoubt() bool {
 	l.mu.Lock()
