@@ -22,7 +22,7 @@ help: ## list the targets
 
 .PHONY: setup
 setup: ## install what tests need and this machine lacks (Debian packages, no services started)
-	@internal/setup/install.sh redis cc curl jq nginx haproxy caddy java python $(if $(CLIENTS),$(shell grep -ql playwright $(CLIENTS:%=%/package.json) && echo chromium))
+	@internal/setup/install.sh redis cc curl jq nginx haproxy caddy java python systemd $(if $(CLIENTS),$(shell grep -ql playwright $(CLIENTS:%=%/package.json) && echo chromium))
 
 .PHONY: generate
 generate: ## generate api/ from openapi.yaml

@@ -5,7 +5,7 @@
 #
 # Things: redis (tests run against real servers), cc (the race detector needs
 # a C compiler), curl (the README's lines are run as they stand), nginx, haproxy and caddy (their configurations in deploy/ are checked and tried),
-# chromium (the client's tests), jq (the commands of docs/), java and python (a client that is generated from the contract), make.
+# chromium (the client's tests), jq (the commands of docs/), java and python (a client that is generated from the contract), systemd (it reads its unit; it need not run), make.
 set -euo pipefail
 
 missing=()
@@ -29,6 +29,7 @@ for thing; do
 	caddy) need caddy caddy ;;
 	chromium) need chromium chromium chromium-browser google-chrome ;;
 	jq) need jq jq ;;
+	systemd) need systemd systemd-analyze ;;
 	java) need default-jre-headless java ;;
 	python) # Debian's own: another one in the PATH does not see Debian's libraries
 		if ! /usr/bin/python3 -c 'import urllib3, six, certifi, dateutil' 2>/dev/null; then
